@@ -20,7 +20,11 @@ const HOW =
   'Set "command" in the initialization options of this language server, or its --helper, to a command that starts ' +
   '"bpfman rpc" with that privilege, for example sudo -n bpfman rpc';
 
-type Running = Promise<Client>;
+interface Running {
+  readonly client: Promise<Client>;
+  /** Ends it while it starts. */
+  readonly starting: AbortController;
+}
 
 export class Helper {
   /** What the user chose; null for this executable itself. */
@@ -38,11 +42,11 @@ export class Helper {
     this.#notify = notify;
   }
 
-  /** Sets the command, and tries again. */
-  async restart(command: readonly string[] | null = this.#command): Promise<void> {
+  /** Sets the command, and tries again, without waiting for the end of the one before: that may hang. */
+  restart(command: readonly string[] | null = this.#command): void {
     this.#command = command;
     this.#refused = null;
-    await this.end();
+    this.end().catch(() => {});
   }
 
   /** Starts it ahead of a call. */
@@ -50,7 +54,7 @@ export class Helper {
     if (this.#refused !== null) return;
     this.#running ??= this.#start();
     // The call says why it could not be started.
-    this.#running.catch(() => {});
+    this.#running.client.catch(() => {});
   }
 
   /** Throws NoHelper, RpcError, DisconnectedError if it died during the call. */
@@ -64,9 +68,11 @@ export class Helper {
     const running = this.#running;
     let client: Client;
     try {
-      client = await unlessAborted(running, options.signal);
+      client = await unlessAborted(running.client, options.signal);
     } catch (thrown) {
       if (options.signal?.aborted) throw thrown;
+      // It was restarted meanwhile: that asks anew.
+      if (this.#running !== running) throw new NoHelper("the helper was restarted meanwhile: try again");
       throw this.#give(`"${this.#words().join(" ")}": ${reasonOf(thrown)}`);
     }
     try {
@@ -89,7 +95,8 @@ export class Helper {
   async end(): Promise<void> {
     const running = this.#running;
     this.#running = null;
-    const client = await running?.catch(() => null);
+    running?.starting.abort();
+    const client = await running?.client.catch(() => null);
     await client?.dispose();
   }
 
@@ -100,11 +107,14 @@ export class Helper {
   #start(): Running {
     const [executable = "bpfman", ...words] = this.#words();
     // Without a terminal, sudo fails instead of asking for a password where the editor is.
-    return startClient({
+    const starting = new AbortController();
+    const client = startClient({
       command: [executable, ...words],
       clientInfo: { name: "bpfman lsp" },
       detached: true,
+      signal: starting.signal,
     });
+    return { client, starting };
   }
 
   #give(reason: string): NoHelper {

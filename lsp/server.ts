@@ -204,7 +204,7 @@ class LanguageServer {
     const { command, trusted = true } = readOptions(given);
     this.#trusted = trusted;
     this.#defaults = readSettings(given, SETTINGS_DEFAULT);
-    if (command != null && this.#host.helper === null) await this.#helper.restart(command);
+    if (command != null && this.#host.helper === null) this.#helper.restart(command);
     // A client in another PID namespace is noticed by the end of the input.
     if (typeof processId === "number") await this.#endWith(processId);
     return {
@@ -428,7 +428,7 @@ class LanguageServer {
     if (!isCommand(command)) throw new ResponseError(ErrorCodes.InvalidParams, `unknown command "${command}"`);
     try {
       if (command === "bpfman.restart") {
-        await this.#helper.restart();
+        this.#helper.restart();
         this.#checkAll();
         return "everything is checked again";
       }

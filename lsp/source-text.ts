@@ -38,70 +38,93 @@ const DATA = /^(license|version|\.(rodata|data|bss|kconfig|ksyms|struct_ops|text
 
 export function declaredIn(text: string): Declared[] {
   const code = withoutComments(text);
+  const braces = bracesIn(code);
+  const sections = [...code.matchAll(SECTION)];
   const found: Declared[] = [];
-  for (const match of code.matchAll(SECTION)) {
+  for (const [index, match] of sections.entries()) {
     const start = match.index;
     const end = start + match[0].length;
     const quoted = start + match[0].indexOf('"') + 1;
     const section = text.slice(quoted, quoted + (match[1]?.length ?? 0));
-    const one = section === ".maps" ? mapAt(code, start, end) : DATA.test(section) ? null : programAt(code, start, end);
-    if (one !== null) found.push(one.kind === "program" ? { ...one, detail: section } : one);
+    if (section === ".maps") {
+      const one = mapAt(code, { start, end, braces });
+      if (one !== null) found.push(one);
+    } else if (!DATA.test(section)) {
+      const one = programAt(code, { start, end, next: sections[index + 1]?.index ?? code.length, braces });
+      if (one !== null) found.push({ ...one, detail: section });
+    }
   }
   return found;
 }
 
-function programAt(code: string, start: number, sectionEnd: number): Declared | null {
-  const headEnd = code.indexOf("{", sectionEnd);
-  const semicolon = code.indexOf(";", sectionEnd);
-  if (headEnd < 0 || (semicolon >= 0 && semicolon < headEnd)) return null;
-  const head = code.slice(sectionEnd, headEnd);
+/** The place of the brace that goes with another, for both of each pair, from one pass: sources are typed halfway. */
+type Braces = ReadonlyMap<number, number>;
+
+function bracesIn(code: string): Braces {
+  const pairs = new Map<number, number>();
+  const open: number[] = [];
+  for (const { index, 0: brace } of code.matchAll(/[{}]/g)) {
+    if (brace === "{") {
+      open.push(index);
+      continue;
+    }
+    const other = open.pop();
+    if (other === undefined) continue;
+    pairs.set(other, index);
+    pairs.set(index, other);
+  }
+  return pairs;
+}
+
+interface Place {
+  /** Of the section. */
+  readonly start: number;
+  readonly end: number;
+  readonly braces: Braces;
+}
+
+/** The head of a program ends before the next section. */
+function programAt(code: string, { start, end, next, braces }: Place & { readonly next: number }): Declared | null {
+  const until = code.slice(end, next);
+  const length = until.search(/[{;]/);
+  if (length < 0 || until[length] === ";") return null;
+  const headEnd = end + length;
+  const head = until.slice(0, length);
+  let depth = 0;
+  let seen = 0;
   for (const { 1: word = "", 2: argument, index } of head.matchAll(/\b([A-Za-z_]\w*)\s*\(\s*([A-Za-z_]\w*)?/g)) {
-    if (word === "__attribute__" || word === "SEC" || isInAttribute(head, index)) continue;
+    for (; seen < index; seen++) depth += head[seen] === "(" ? 1 : head[seen] === ")" ? -1 : 0;
+    // Within parentheses, it is an argument of an attribute.
+    if (word === "__attribute__" || depth > 0) continue;
     const name = HEAD_MACRO.test(word) ? argument : word;
     if (name === undefined) return null;
-    const nameStart = sectionEnd + head.indexOf(name, index + (name === word ? 0 : word.length));
-    return { kind: "program", name, detail: "", start, end: bodyEnd(code, headEnd), nameStart, headEnd };
+    const nameStart = end + head.indexOf(name, index + (name === word ? 0 : word.length));
+    const close = braces.get(headEnd);
+    const bodyEnd = close === undefined ? code.length : close + 1;
+    return { kind: "program", name, detail: "", start, end: bodyEnd, nameStart, headEnd };
   }
   return null;
 }
 
-/** Whether an offset is within parentheses: an argument of an attribute. */
-function isInAttribute(head: string, offset: number): boolean {
-  let depth = 0;
-  for (const character of head.slice(0, offset)) depth += character === "(" ? 1 : character === ")" ? -1 : 0;
-  return depth > 0;
-}
-
-function bodyEnd(code: string, from: number): number {
-  let depth = 0;
-  for (let at = from; at < code.length; at++) {
-    if (code[at] === "{") depth++;
-    else if (code[at] === "}" && --depth === 0) return at + 1;
-  }
-  return code.length;
-}
+/** How far before its section the name of a map is. */
+const MAP_NAME_MAX = 1024;
 
 /** `struct { … } name SEC(".maps");` */
-function mapAt(code: string, section: number, sectionEnd: number): Declared | null {
-  const before = /([A-Za-z_]\w*)\s*(?:\[[^\]]*\]\s*)?$/.exec(code.slice(Math.max(0, section - 1024), section));
-  if (before === null) return null;
-  const nameStart = Math.max(0, section - 1024) + before.index;
-  const open = bodyStart(code, nameStart);
+function mapAt(code: string, { start: section, end: sectionEnd, braces }: Place): Declared | null {
+  const from = Math.max(0, section - MAP_NAME_MAX);
+  let text = code.slice(from, section).trimEnd();
+  if (text.endsWith("]")) text = text.slice(0, Math.max(0, text.lastIndexOf("["))).trimEnd();
+  let length = 0;
+  while (/^\w/.test(text.at(-1 - length) ?? "")) length++;
+  const name = text.slice(text.length - length);
+  if (!/^[A-Za-z_]/.test(name)) return null;
+  const nameStart = from + text.length - length;
+  const close = code.slice(from, nameStart).trimEnd().length - 1 + from;
+  const open = code[close] === "}" ? (braces.get(close) ?? null) : null;
   const type = open === null ? null : /__uint\s*\(\s*type\s*,\s*(\w+)/.exec(code.slice(open, nameStart));
-  const start = open === null ? nameStart : Math.max(code.lastIndexOf("struct", open), 0);
-  const semicolon = code.indexOf(";", sectionEnd);
-  const end = semicolon < 0 ? sectionEnd : semicolon + 1;
-  return { kind: "map", name: before[1] ?? "", detail: type?.[1] ?? "", start, end, nameStart, headEnd: end };
-}
-
-/** Where the braces begin that end before an offset; null if something else is there. */
-function bodyStart(code: string, before: number): number | null {
-  const close = code.slice(0, before).trimEnd().length - 1;
-  if (code[close] !== "}") return null;
-  let depth = 0;
-  for (let at = close; at >= 0; at--) {
-    if (code[at] === "}") depth++;
-    else if (code[at] === "{" && --depth === 0) return at;
-  }
-  return null;
+  const declaration = open === null ? -1 : code.slice(Math.max(0, open - MAP_NAME_MAX), open).lastIndexOf("struct");
+  const start = open === null ? nameStart : declaration < 0 ? open : Math.max(0, open - MAP_NAME_MAX) + declaration;
+  const semicolon = code.slice(sectionEnd, sectionEnd + MAP_NAME_MAX).indexOf(";");
+  const end = semicolon < 0 ? sectionEnd : sectionEnd + semicolon + 1;
+  return { kind: "map", name, detail: type?.[1] ?? "", start, end, nameStart, headEnd: end };
 }

@@ -1,19 +1,24 @@
 /**
- * `bun run bench [ROUNDS]`: compares dist/bpfman with an empty Bun program, with bpftool and xdp-loader if they are
- * installed, and with another bpfman if BPFMAN_PEER names one. All contenders take turns in one run; look at the
- * ratios, which say more than the milliseconds. Runs in its own network and mount namespaces, which disappear with it.
- * Not part of the tests.
+ * `bun run bench [--short]`: holds the bounds of speed in one run, and prints it as the tables of docs/benchmarks.md; short is
+ * five rounds instead of twenty. `bun run bench NAME… [ROUNDS]` runs other benchmarks: check, xdp, chain, events, maps, rpc, stats.
+ * BPFMAN_PEER=PATH compares with another bpfman, of either grammar. All contenders take turns; look at the ratios, which say
+ * more than the milliseconds. Runs in its own network and mount namespaces, which disappear with it. Not part of the tests.
  */
 import { existsSync, mkdtempSync, readFileSync, realpathSync } from "node:fs";
 import { availableParallelism, cpus, release, tmpdir } from "node:os";
 import { join } from "node:path";
-import { benchCheck, benchCycle, benchList, benchStart, benchXdp } from "./bench/commands.ts";
+import { benchBounds } from "./bench/bounds.ts";
+import { benchCheck, benchXdp } from "./bench/commands.ts";
 import { BPFMAN, MEMBERS, must, ROOT, Stopwatch } from "./bench/measure.ts";
 import { removeTree } from "./residue.ts";
 
 const INSIDE = "BPFMAN_BENCH_INSIDE";
-/** Scripts that print tables of their own and also work standalone; they run after the commands. */
-const OTHERS = ["chain.ts", "maps.ts", "rpc.ts", "stats.ts"];
+/** Scripts of their own, in scripts/bench. */
+const SCRIPTS = ["chain", "events", "maps", "rpc", "stats"];
+const HERE = { check: benchCheck, xdp: benchXdp } as const;
+const ROUNDS = 20;
+const ROUNDS_SHORT = 5;
+const REQUESTS_PER_ROUND = 5;
 
 function describeMachine(): void {
   const memory = /MemTotal:\s+(\d+)/.exec(readFileSync("/proc/meminfo", "utf8"))?.[1] ?? "0";
@@ -30,39 +35,47 @@ function describeMachine(): void {
   console.log(must([BPFMAN, "version"]).trim().split("\n").join(", "));
 }
 
-function bench(directory: string, rounds: number): void {
+async function bench(directory: string, words: readonly string[]): Promise<void> {
   const watch = new Stopwatch(directory);
-  const round = { watch, rounds };
+  const rounds = Number(
+    words.find((word) => /^\d+$/.test(word)) ?? (words.includes("--short") ? ROUNDS_SHORT : ROUNDS),
+  );
+  const began = performance.now();
   describeMachine();
-  benchStart(round);
-  if (process.getuid?.() !== 0)
-    return void console.log("\nbench: not root: skipping everything that changes the kernel");
   must(["ip", "link", "add", "bench0", "type", "veth", "peer", "name", "bench1"]);
-  benchList(round);
-  benchCycle(round);
-  benchXdp(round);
-  benchCheck(round);
+  must(["ip", "link", "set", "lo", "up"]);
+  const others = Object.entries(HERE).filter(([name]) => words.includes(name));
+  for (const [, run] of others) run({ watch, rounds });
+  if (others.length > 0) return;
+  const broken = await benchBounds({ watch, rounds, requests: rounds * REQUESTS_PER_ROUND });
+  const minutes = (performance.now() - began) / 60_000;
+  console.log(`\n${broken} bounds do not hold (in bold). ${rounds} rounds in ${minutes.toFixed(1)} minutes.`);
 }
 
-function inside(rounds: number): void {
+async function inside(words: readonly string[]): Promise<void> {
   // Another bpfman keeps its state in its usual place; in this mount namespace, nothing else is there.
-  if (process.env.BPFMAN_PEER !== undefined && process.getuid?.() === 0)
+  if (process.env.BPFMAN_PEER !== undefined)
     for (const directory of ["/run", "/var/lib", "/var/cache"]) must(["mount", "-t", "tmpfs", "tmpfs", directory]);
   const directory = realpathSync(mkdtempSync(join(tmpdir(), "bpfman-bench-")));
   try {
-    bench(directory, rounds);
+    await bench(directory, words);
   } finally {
     removeTree(directory);
   }
 }
 
 function outside(words: readonly string[]): void {
+  if (process.getuid?.() !== 0) throw new Error("the benchmarks load programs: run them as root");
   if (!existsSync(BPFMAN) || !existsSync(MEMBERS)) throw new Error('nothing built yet: run "bun run build"');
-  const others = OTHERS.map((name) => join(ROOT, "scripts/bench", name)).filter(existsSync);
-  const scripts = [import.meta.path, ...(process.getuid?.() === 0 ? others : [])];
+  const isNamed = (name: string): boolean => words.includes(name);
+  const scripts = SCRIPTS.filter(isNamed).map((name) => join(ROOT, "scripts/bench", `${name}.ts`));
+  const names = [...SCRIPTS, ...Object.keys(HERE)];
+  const unknown = words.find((word) => ![...names, "--short"].includes(word) && !/^\d+$/.test(word));
+  if (unknown !== undefined) throw new Error(`no benchmark "${unknown}": ${names.join(", ")}`);
+  if (scripts.length === 0 || Object.keys(HERE).some(isNamed)) scripts.unshift(import.meta.path);
   for (const script of scripts) {
-    const apart = process.getuid?.() === 0 ? ["unshare", "--net", "--mount"] : [];
-    const { exitCode } = Bun.spawnSync([...apart, process.execPath, script, ...words], {
+    const given = script === import.meta.path ? words : words.filter((word) => /^\d+$/.test(word));
+    const { exitCode } = Bun.spawnSync(["unshare", "--net", "--mount", process.execPath, script, ...given], {
       env: { ...process.env, [INSIDE]: "1" },
       stdio: ["ignore", "inherit", "inherit"],
     });
@@ -71,7 +84,7 @@ function outside(words: readonly string[]): void {
 }
 
 try {
-  if (process.env[INSIDE] === "1") inside(Number(process.argv[2] ?? 20));
+  if (process.env[INSIDE] === "1") await inside(process.argv.slice(2));
   else outside(process.argv.slice(2));
 } catch (cause) {
   console.error(`bench: ${cause instanceof Error ? cause.message : cause}`);

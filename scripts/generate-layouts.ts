@@ -434,6 +434,8 @@ const KERNEL_ENUMS: readonly { readonly name: string; readonly prefix: string; r
         "BPF_NETKIT_PEER",
         "BPF_TRACE_KPROBE_SESSION",
         "BPF_TRACE_UPROBE_SESSION",
+        // Linux 7.0, and so not in the BTF of every kernel that this runs on.
+        "BPF_TRACE_FSESSION=58",
       ],
     },
     {
@@ -503,7 +505,7 @@ export function obstacle(): string | null {
   return null;
 }
 
-/** `cookie=a.b` -> [`cookie`, `a.b`]. */
+/** `cookie=a.b` -> [`cookie`, `a.b`]; `NAME=58` -> [`NAME`, `58`]. */
 function named(field: string): readonly [name: string, member: string] {
   const [name = "", member = name] = field.split("=");
   return [name, member];
@@ -548,7 +550,10 @@ function compileAndRun(directory: string, program: { name: string; include: stri
 }
 
 function printEnum(source: (typeof KERNEL_ENUMS)[number]): string {
-  const values = source.values.map((value) => `  printf("  ${value.slice(source.prefix.length)}: %d,\\n", ${value});`);
+  const values = source.values.map((value) => {
+    const [name, number] = named(value);
+    return `  printf("  ${name.slice(source.prefix.length)}: %d,\\n", ${number});`;
+  });
   return [`  printf("\\nexport const ${source.name} = {\\n");`, ...values, `  printf("} as const;\\n");`].join("\n");
 }
 

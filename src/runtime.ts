@@ -242,15 +242,15 @@ interface Opened {
   /** The process that the history names as having asked for the changes. */
   readonly parentPid: number;
   /**
-   * For a session: opens the store for reading, once for all operations. A command has none, and keeps the one store it
-   * writes to open until the process ends (main.ts).
+   * For a session: opens the store once for all reads, and once for all changes. A command has none, and keeps the one
+   * store it writes to open until the process ends (main.ts).
    */
-  readonly reader: ((options: Omit<StoreOptions, "mode" | "owner">) => () => StorePort) | null;
+  readonly keep: Pick<typeof import("./store/kept.ts"), "keepReader" | "keepWriter"> | null;
   readonly settings: Settings;
   write(text: string): void;
 }
 
-async function openRuntime({ settings, write, reader, parentPid }: Opened): Promise<Runtime> {
+async function openRuntime({ settings, write, keep, parentPid }: Opened): Promise<Runtime> {
   const directories = directoriesOf(settings);
   const config = await loadConfig(settings.configFile);
   const log = openLog(settings.logLevel, write);
@@ -270,7 +270,8 @@ async function openRuntime({ settings, write, reader, parentPid }: Opened): Prom
   const openStore = (mode: "read" | "write", owner: ProcessIdentity | null): StorePort =>
     (require("./store/open-store.ts") as typeof import("./store/open-store.ts")).openStore({ ...store(), mode, owner });
   const machine = () => openMachine({ directories, configFile: settings.configFile, store });
-  const kept = reader === null ? null : once(() => reader(store()));
+  const reader = keep === null ? null : once(() => keep.keepReader(store()));
+  const writer = keep === null ? null : once(() => keep.keepWriter(store()));
   const written = once(() => openStore("write", null));
   return {
     log,
@@ -315,17 +316,13 @@ async function openRuntime({ settings, write, reader, parentPid }: Opened): Prom
     },
     openHost: async (mode, owner = null) => {
       requireLibc();
-      const keepsStore = mode === "write" && kept === null;
-      const opening = mode === "read" && kept !== null ? kept() : () => openStore(mode, owner);
+      const keepsStore = mode === "write" && writer === null;
+      const opened = () => {
+        if (mode === "read") return reader === null ? openStore(mode, owner) : reader()();
+        return writer === null ? written() : writer()(owner);
+      };
       const hostBpffs = settings.hostBpffs ?? null;
-      return openHost({
-        directories,
-        hostBpffs,
-        config,
-        machine,
-        openStore: keepsStore ? written : opening,
-        keepsStore,
-      });
+      return openHost({ directories, hostBpffs, config, machine, openStore: opened, keepsStore });
     },
     openProcesses: async () => (await import("./files/open-processes.ts")).openProcesses(),
     watchStore: async (changed) => (await import("./store/watch.ts")).watchDatabase(store(), changed),
@@ -334,7 +331,7 @@ async function openRuntime({ settings, write, reader, parentPid }: Opened): Prom
 
 /** Connects the operations to this machine. `write` receives log lines. */
 export const connect = async (settings: Settings, write: (text: string) => void): Promise<Invoke> =>
-  createInvoke(await openRuntime({ settings, write, reader: null, parentPid: process.ppid }));
+  createInvoke(await openRuntime({ settings, write, keep: null, parentPid: process.ppid }));
 
 /**
  * Like `connect`, for a session of the JSON-RPC server, which also receives changes. `parentPid` is that of the server,
@@ -345,12 +342,12 @@ export async function connectSession(
   write: (text: string) => void,
   parentPid: number,
 ): Promise<SessionService> {
-  const [{ createSessionService }, { keepReader }] = await Promise.all([
+  const [{ createSessionService }, keep] = await Promise.all([
     import("./service/session.ts"),
-    import("./store/kept-reader.ts"),
+    import("./store/kept.ts"),
   ]);
   requireLibc();
-  return createSessionService(await openRuntime({ settings, write, reader: keepReader, parentPid }));
+  return createSessionService(await openRuntime({ settings, write, keep, parentPid }));
 }
 
 /** Notices that interfaces come and go. */

@@ -124,6 +124,7 @@ export const ATTACH_TYPE = {
   NETKIT_PEER: 55,
   TRACE_KPROBE_SESSION: 56,
   TRACE_UPROBE_SESSION: 57,
+  TRACE_FSESSION: 58,
 } as const;
 
 export const LINK_TYPE = {

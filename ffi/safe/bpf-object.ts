@@ -76,8 +76,20 @@ export interface BpfMap {
   leaveOut(): void;
   /** Sets the number of entries, overriding the definition. Call before `load`. */
   setMaxEntries(entries: number): void;
+  /** `link` is BPF_F_LINK: the struct in a STRUCT_OPS map is registered by a link (Linux 6.4). Call before `load`. */
+  setFlag(flag: keyof typeof MAP_FLAGS): void;
   /** Prevents libbpf from pinning the map or reusing a pinned one. */
   clearPinPath(): void;
+}
+
+const learned = new Set<string>();
+
+/** Tells libbpf which type programs in sections of that pattern have (libbpf_register_prog_handler), for all objects. */
+export function learnSection(pattern: string, type: ProgramTypeName): void {
+  if (learned.has(pattern)) return;
+  const result = libbpf().libbpf_register_prog_handler(cString(pattern), PROG_TYPE[type], 0, null);
+  checkedLibbpf("libbpf_register_prog_handler", result);
+  learned.add(pattern);
 }
 
 /** The memory of an object that is closed, for the next one of its size: a check opens the same file again and again. */
@@ -150,6 +162,8 @@ function walk(next: (last: Pointer | null) => Pointer | bigint | null): Pointer[
 
 /** BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS (include/uapi/linux/bpf.h) */
 const LOAD_FLAGS = { sleepable: 1 << 4, frags: 1 << 5 } as const;
+/** BPF_F_LINK (include/uapi/linux/bpf.h) */
+const MAP_FLAGS = { link: 1 << 13 } as const;
 /**
  * Levels of the verifier log (include/linux/bpf_verifier.h): BPF_LOG_LEVEL1, BPF_LOG_STATS. At level 0, libbpf loads without
  * a log first and retries with one on failure.
@@ -228,6 +242,10 @@ function wrapMap(pointer: Pointer, live: Live): BpfMap {
         throw new RangeError(`${entries} is not a number of entries`);
       }
       checkedLibbpf("bpf_map__set_max_entries", library.bpf_map__set_max_entries(live(pointer), entries));
+    },
+    setFlag(flag) {
+      const flags = library.bpf_map__map_flags(live(pointer)) | MAP_FLAGS[flag];
+      checkedLibbpf("bpf_map__set_map_flags", library.bpf_map__set_map_flags(pointer, flags));
     },
     clearPinPath() {
       checkedLibbpf("bpf_map__set_pin_path", library.bpf_map__set_pin_path(live(pointer), null));

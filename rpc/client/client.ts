@@ -84,6 +84,8 @@ export interface StartOptions extends ClientOptions {
   readonly remote?: boolean;
   /** Receives what the server writes to stderr: its log. */
   readonly onLog?: (text: string) => void;
+  /** Aborting it ends the start, and the process: it may wait for a password. Later, it does nothing. */
+  readonly signal?: AbortSignal;
 }
 
 /** The two streams of a server that was started elsewhere. */
@@ -145,19 +147,32 @@ export async function startClient(options: StartOptions = {}): Promise<Client> {
     options.onLog?.(text);
   });
   const ended = new Promise<string>((resolve) => {
-    child.once("error", (cause) => resolve(`"${executable}" cannot be started: ${cause.message}`));
+    child.on("error", (cause) => resolve(`"${executable}" cannot be started: ${cause.message}`));
     child.once("close", (code, signal) => {
       const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
       resolve(`the server ended ${how}${said === "" ? "" : `: ${said.trim()}`}`);
     });
   });
-  const connection: Connection = {
-    input: child.stdout,
-    output: child.stdin,
-    ended,
-    kill: () => child.kill("SIGKILL"),
+  const kill = (): void => {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has become root, and this process has not: it goes with its input.
+    }
   };
-  return begin(connection, { processId: options.remote === true ? null : process.pid, ...options });
+  const connection: Connection = { input: child.stdout, output: child.stdin, ended, kill };
+  const abort = (): void => {
+    child.stdin.end();
+    child.stdout.destroy();
+    kill();
+  };
+  if (options.signal?.aborted) abort();
+  options.signal?.addEventListener("abort", abort, { once: true });
+  try {
+    return await begin(connection, { processId: options.remote === true ? null : process.pid, ...options });
+  } finally {
+    options.signal?.removeEventListener("abort", abort);
+  }
 }
 
 /** Opens a session over the streams of a server that was started elsewhere. */

@@ -15,9 +15,6 @@ import {
   type Stopwatch,
 } from "./measure.ts";
 
-const LISTED = [10, 100, 1000];
-/** Programs of members.bpf.o that the listings contain. */
-const PER_LOAD = 50;
 /** The interface of the benchmark's own network namespace (bench.ts). */
 const INTERFACE = "bench0";
 
@@ -60,59 +57,6 @@ export function emptyProgram(directory: string): string {
   return output;
 }
 
-export function benchStart({ watch, rounds }: Round): void {
-  const empty = emptyProgram(watch.directory);
-  const command = (name: string, ...words: readonly string[]) => ({ name, run: () => watch.run(words) });
-  const contenders = [
-    command("empty Bun program: the floor", empty),
-    command("bpfman --help", BPFMAN, "--help"),
-    command("bpfman version", BPFMAN, "version"),
-    ...(installed("bpftool") ? [command("bpftool version", "bpftool", "version")] : []),
-    ...peers().map(({ name, program }) => command(`${name} --help`, program, "--help")),
-  ];
-  printRuns("Start-up", race(contenders, rounds));
-}
-
-/** Benchmarks listings of programs that are really loaded: verified, pinned, with their rows. */
-function loadMany(tool: Tool, count: number): void {
-  const names = Array.from({ length: PER_LOAD }, (_, index) => `tcx:tc_${10 + index}`);
-  for (let loaded = 0; loaded < count; loaded += PER_LOAD) {
-    const some = names.slice(0, Math.min(PER_LOAD, count - loaded));
-    must([tool.program, "load", "file", "--path", MEMBERS, "--programs", ...some], tool.env);
-  }
-}
-
-export function benchList({ watch, rounds }: Round): void {
-  const fastest: number[] = [];
-  for (const count of LISTED) {
-    const tool = ours(watch, `list-${count}`);
-    loadMany(tool, count);
-    const contenders = [
-      { name: "bpfman list programs", run: () => watch.run([BPFMAN, "list", "programs"], tool.env) },
-      {
-        name: "bpfman list programs -o json",
-        run: () => watch.run([BPFMAN, "list", "programs", "-o", "json"], tool.env),
-      },
-      ...(installed("bpftool")
-        ? [{ name: "bpftool prog show", run: () => watch.run(["bpftool", "prog", "show"]) }]
-        : []),
-      ...peers().map((peer) => ({
-        name: `${peer.name} list programs (its own: none)`,
-        run: () => watch.run([peer.program, "list", "programs"], peer.env),
-      })),
-    ];
-    const subjects = race(contenders, rounds);
-    printRuns(`List, with ${count} programs in the kernel and the database`, subjects);
-    fastest.push(least(subjects[0]?.runs.map(({ ms }) => ms) ?? []));
-    // Removing the pins unloads the programs.
-    must(["umount", join(watch.directory, `list-${count}`, "fs")]);
-  }
-  const [few = 0, , many = 0] = fastest;
-  const [fewest = 0, , most = 1] = LISTED;
-  const each = ((many - few) / (most - fewest)) * 1000;
-  console.log(`each further program: ${each.toFixed(1)} µs for "bpfman list programs"`);
-}
-
 function found(pattern: RegExp, { out }: Run): string {
   const id = pattern.exec(out)?.[1];
   if (id === undefined) throw new Error(`no ${pattern} in the output`);
@@ -143,35 +87,6 @@ const total = (runs: readonly Run[]): Run => ({
 });
 
 const whole = (cycleRun: Cycle): Run => total(STEPS.map((step) => cycleRun[step]));
-
-export function benchCycle({ watch, rounds }: Round): void {
-  const cycles: Cycle[] = [];
-  const tool = ours(watch, "cycle");
-  const tcx = ["tcx", "--direction", "ingress"] as const;
-  const contenders = [
-    {
-      name: "bpfman",
-      run: () => {
-        const once = cycle(watch, tool, tcx);
-        cycles.push(once);
-        return whole(once);
-      },
-    },
-    ...peers().map((peer) => ({ name: peer.name, run: () => whole(cycle(watch, peer, tcx)) })),
-    ...(installed("bpftool") ? [{ name: "bpftool prog load, rm (no attach)", run: () => bpftoolLoad(watch) }] : []),
-  ];
-  const subjects = race(contenders, rounds);
-  printRuns("TCX: load, attach, detach, unload together", subjects);
-  const steps = STEPS.map((step) => ({ name: `bpfman ${step}`, runs: cycles.slice(2).map((once) => once[step]) }));
-  printRuns("The same, one by one", steps);
-}
-
-function bpftoolLoad(watch: Stopwatch): Run {
-  // The previous contender mounted the directory's bpffs.
-  const pin = join(watch.directory, "cycle/fs/bench_by_bpftool");
-  const load = watch.run(["bpftool", "prog", "load", join(MEMBERS, "../../examples/packet_counter.bpf.o"), pin]);
-  return total([load, watch.run(["rm", pin])]);
-}
 
 /** Checks fifty programs, as plain libbpf does that opens the object anew for each (scripts/sweep.c). */
 export function benchCheck({ watch, rounds }: Round): void {

@@ -8,6 +8,9 @@ export const MEMBERS = join(ROOT, "dist/bpf/bench/members.bpf.o");
 
 export const CHECKED = join(ROOT, "dist/bpf/bench/checked.bpf.o");
 
+/** Of a command that failed: it can name a hundred programs. */
+const SHOWN_CHARS_MAX = 300;
+
 export type Env = Readonly<Record<string, string>>;
 
 /** One run of a command. */
@@ -59,10 +62,10 @@ export function must(command: readonly string[], env: Env = {}, shown: readonly 
   });
   if (exitCode === 0) return stdout.toString();
   const words = stderr.toString().trim() || stdout.toString().trim();
-  throw new Error(`"${shown.join(" ")}" failed: ${words.split("\n")[0]}`);
+  throw new Error(`"${shown.join(" ").slice(0, SHOWN_CHARS_MAX)}" failed: ${words.split("\n")[0]}`);
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length / 2;
   return ((sorted[Math.ceil(middle) - 1] ?? 0) + (sorted[Math.floor(middle)] ?? 0)) / 2;

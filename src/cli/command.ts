@@ -218,10 +218,10 @@ export const asking =
   async (session) => {
     const answer = await session.invoke(name, request);
     if (ids === null) session.print(answer, text);
-    else session.write(linesOf(ids(answer)));
+    else session.print(ids(answer), linesOf);
   };
 
-/** IDs as `--quiet` prints them. */
+/** IDs as `--quiet` prints them, unless JSON is wanted: then they are a list. */
 export const linesOf = (ids: readonly number[]): string => ids.map((id) => `${id}\n`).join("");
 
 interface Named {

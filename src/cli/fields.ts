@@ -37,6 +37,10 @@ export const MAP = required({
   ],
 });
 
-export const QUIET = toggle({ long: "quiet", short: "q", doc: ["Print only IDs, one per line."] });
+export const QUIET = toggle({
+  long: "quiet",
+  short: "q",
+  doc: ["Print only IDs, one per line. With -o json, as a list."],
+});
 
 export const DRY_RUN = toggle({ long: "dry-run", doc: ["Print what would be done, and change nothing."] });

@@ -155,6 +155,8 @@ export interface MapDumpAnswer {
 export interface MapEventAnswer {
   /** The processor that put it out, for perf buffers. */
   readonly cpu?: number;
+  /** Which of several types the event has, as C spells it. */
+  readonly type?: string;
   readonly event?: unknown;
   readonly raw?: string;
   readonly lost?: number | null;
@@ -168,8 +170,10 @@ interface FollowedAnswer {
 }
 export interface MapEventsAnswer extends FollowedAnswer {
   readonly map_id: number;
-  /** As C spells it; null if there is none. */
+  /** As C spells it; null if there is none, or several. */
   readonly type: string | null;
+  /** All of them: each event has that of its size. */
+  readonly types: readonly string[];
   /** Other processes that read the same buffer: each event goes to one of them. */
   readonly readers: readonly { readonly pid: number; readonly name: string }[];
   /** Empty if they were streamed. */

@@ -10,6 +10,7 @@ export const LIVE_VALUES = [
   "link-id",
   "map",
   "event-source",
+  "event-type",
   "metadata",
   "netns",
   "object-global",

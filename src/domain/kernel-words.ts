@@ -171,6 +171,7 @@ const ATTACH_TYPES = [
   "NETKIT_PEER",
   "TRACE_KPROBE_SESSION",
   "TRACE_UPROBE_SESSION",
+  "TRACE_FSESSION",
 ] as const;
 export type KernelAttachType = (typeof ATTACH_TYPES)[number];
 

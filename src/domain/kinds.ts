@@ -28,8 +28,6 @@ export interface KindFacts {
    * the program's; null for the others.
    */
   readonly loadOnly: string | null;
-  /** False for programs that the kernel takes only as a part of something that bpfman does not make. */
-  readonly loads: boolean;
   /** Several programs can share a hook, run by bpfman's dispatcher as extensions. */
   readonly chained: boolean;
   /**
@@ -59,12 +57,11 @@ export interface KindFacts {
 }
 
 /** For kinds without a family. */
-const ALONE = { family: null, sectionDecides: true, loads: true } as const;
+const ALONE = { family: null, sectionDecides: true } as const;
 /** A program without an expected attach type can be attached both to clsact and to either side of TCX. */
 const TC_FAMILY = {
   family: "tc",
   sectionDecides: false,
-  loads: true,
   programType: "SCHED_CLS",
   expectedAttachType: null,
 } as const;
@@ -73,7 +70,6 @@ const PROBE = {
   chained: false,
   needsFunction: false,
   sectionDecides: true,
-  loads: true,
   programType: "KPROBE",
   expectedAttachType: null,
   capabilities: ["CAP_PERFMON"],
@@ -244,6 +240,13 @@ export const KINDS = {
     loadOnly: null,
     expectedAttachType: "MODIFY_RETURN",
     sections: { fmod_ret: {}, "fmod_ret.s": SLEEPABLE },
+  },
+  fsession: {
+    ...LOADED_TRACING,
+    display: "an fsession",
+    loadOnly: "libbpf attaches it to a kernel function, at entry and return: bpf_program__attach_trace (Linux 7.0)",
+    expectedAttachType: "TRACE_FSESSION",
+    sections: { fsession: {}, "fsession.s": SLEEPABLE },
   },
   iter: {
     ...LOADED_TRACING,
@@ -443,7 +446,7 @@ export const KINDS = {
   xdp_devmap: {
     ...LOADED,
     display: "an XDP devmap",
-    loadOnly: 'an entry of a devmap runs it: bpfman map update MAP KEY \'{"ifindex":2,"prog_id":ID}\'',
+    loadOnly: "an entry of a devmap runs it: bpfman map update MAP KEY IFINDEX prog ID",
     programType: "XDP",
     expectedAttachType: "XDP_DEVMAP",
     capabilities: ["CAP_NET_ADMIN"],
@@ -452,7 +455,7 @@ export const KINDS = {
   xdp_cpumap: {
     ...LOADED,
     display: "an XDP cpumap",
-    loadOnly: 'an entry of a cpumap runs it: bpfman map update MAP KEY \'{"qsize":192,"prog_id":ID}\'',
+    loadOnly: "an entry of a cpumap runs it: bpfman map update MAP KEY QUEUE_SIZE prog ID",
     programType: "XDP",
     expectedAttachType: "XDP_CPUMAP",
     capabilities: ["CAP_NET_ADMIN"],
@@ -552,9 +555,8 @@ export const KINDS = {
   struct_ops: {
     ...LOADED,
     display: "a struct_ops",
-    loads: false,
     loadOnly:
-      "the kernel runs it as a member of its struct, which is loaded with it: bpftool struct_ops register OBJECT",
+      "the kernel runs it as a member of its struct, whose map is loaded with it, once a process has registered the struct: BPF_MAP_UPDATE_ELEM with the descriptors of the programs",
     programType: "STRUCT_OPS",
     capabilities: ["CAP_PERFMON"],
     sections: { struct_ops: {}, "struct_ops.s": SLEEPABLE },

@@ -1,11 +1,10 @@
-import { createHash } from "node:crypto";
-
 /** The registry interface of the image adapter, shared by pulling, publishing and verifying. */
 
 /** `sha256:` and 64 hex digits. */
 export type Digest = `sha256:${string}`;
 
-export const digestOf = (bytes: Uint8Array): Digest => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+export const digestOf = (bytes: Uint8Array): Digest =>
+  `sha256:${new Bun.CryptoHasher("sha256").update(bytes).digest("hex")}`;
 
 /** Refers to content in a repository (OCI image spec, descriptor.md). */
 export interface Descriptor {

@@ -135,13 +135,19 @@ export function memberPosition(btf: Btf, { hasBitfields }: BtfType, member: numb
     : { at: offset, bits: 0 };
 }
 
-/** Returns the DATASEC with that name, which lists the variables of an ELF section. */
-export function findDatasec(btf: Btf, name: string): BtfType | null {
+/** Returns the ID of the DATASEC with that name, which lists the variables of an ELF section. */
+export function datasecId(btf: Btf, name: string): number | null {
   for (const [id, at] of btf.places.entries()) {
     const isDatasec = id > 0 && kindOf(btf.types.u32(at + 4)) === KIND.datasec;
-    if (isDatasec && btf.strings.text(btf.types.u32(at), name.length) === name) return typeOf(btf, id);
+    if (isDatasec && btf.strings.text(btf.types.u32(at), name.length) === name) return id;
   }
   return null;
+}
+
+/** Returns that of {@link datasecId}. */
+export function findDatasec(btf: Btf, name: string): BtfType | null {
+  const id = datasecId(btf, name);
+  return id === null ? null : typeOf(btf, id);
 }
 
 /** Resolves typedefs and modifiers to the underlying type. */

@@ -33,6 +33,8 @@ export class ElfDraft {
   private readonly appended: Uint8Array[] = [];
   private end: number;
   private readonly headersAt: number;
+  /** The section names with those that were added. */
+  private names: Uint8Array | null = null;
 
   constructor(object: OpenObject) {
     const { bytes, elf } = object;
@@ -71,6 +73,15 @@ export class ElfDraft {
     this.replace(index, content);
   }
 
+  /** Adds a section name. Returns its offset, for a header's `nameAt`. */
+  addName(name: string): number {
+    const { elf, sections } = this.object;
+    const table = sections[elf.namesSection] as NamedSection;
+    const before = this.names ?? sectionFields(elf, table, "section names").bytes;
+    this.names = joined([before, new TextEncoder().encode(`\0${name}\0`)]);
+    return before.length + 1;
+  }
+
   /** Changes the symbol `index`. */
   changeSymbol(index: number, { binding, type, place }: SymbolChange): void {
     const at = this.object.symbols.table.offset + index * SYMBOL_BYTES;
@@ -96,6 +107,7 @@ export class ElfDraft {
 
   /** Returns the modified object. */
   finish(): OpenObject {
+    if (this.names !== null) this.replace(this.object.elf.namesSection, this.names);
     const grows = this.headers.length > this.object.sections.length;
     const headers = joined(this.headers.map(({ bytes }) => bytes));
     const headersAt = grows ? this.append(headers) : this.headersAt;

@@ -10,27 +10,9 @@ import { withModernMaps } from "./legacy-maps.ts";
 import { isCode, type OpenObject } from "./open-object.ts";
 import { TEXT } from "./program-layout.ts";
 
-const STRUCT_OPS = /^\??\.struct_ops(\.link)?$/;
-
 /** Returns the adapted object, or the same one if nothing needs to change. Throws what its `refuse` makes. */
 export function forLibbpf(original: OpenObject): OpenObject {
-  return withModernMaps(withPublicPrograms(withoutStructOps(original)));
-}
-
-/**
- * Turns struct_ops sections into string tables, which libbpf skips together with their relocations. Otherwise it creates a
- * map for each struct, whichever programs are requested: versions before 1.4 use kernel BTF that they have not loaded
- * (NULL), and later versions fail if the kernel lacks the struct. Names, offsets and BTF are kept, so that everything else
- * is found as before.
- */
-function withoutStructOps(object: OpenObject): OpenObject {
-  const { sections } = object;
-  const isHidden = (index: number) => STRUCT_OPS.test(sections[index]?.name ?? "");
-  const hidden = sections.filter(({ index, type, info }) => isHidden(index) || (type === SHT.rel && isHidden(info)));
-  if (hidden.length === 0) return object;
-  const draft = new ElfDraft(object);
-  for (const { index } of hidden) draft.change(index, { type: SHT.strtab });
-  return draft.finish();
+  return withModernMaps(withPublicPrograms(original));
 }
 
 /**

@@ -57,17 +57,15 @@ export function withModernMaps(object: OpenObject): OpenObject {
   );
 
   const draft = new ElfDraft(object);
-  const names = namesWith(object, [MAPS_SECTION, ".BTF"]);
-  draft.replace(elf.namesSection, names.bytes);
   for (const { index } of legacy) draft.change(index, { nameAt: 0, type: SHT.strtab });
-  draft.change(kept.index, { nameAt: names.at(MAPS_SECTION), type: SHT.progbits });
+  draft.change(kept.index, { nameAt: draft.addName(MAPS_SECTION), type: SHT.progbits });
   draft.replace(kept.index, joined(parts));
   for (const { symbol, offset } of maps) {
     draft.changeSymbol(symbol.index, { binding: STB.global, type: STT.object, place: [kept.index, offset] });
   }
   const btf = btfWith(object, { maps, modern: new Map(offsets), bytes: end });
   const types = object.section(".BTF");
-  if (types === undefined) draft.add({ nameAt: names.at(".BTF"), type: SHT.progbits }, btf);
+  if (types === undefined) draft.add({ nameAt: draft.addName(".BTF"), type: SHT.progbits }, btf);
   else draft.replace(types.index, btf);
   return draft.finish();
 }
@@ -139,17 +137,6 @@ function readLegacyMaps({ elf }: OpenObject, { all, legacy, starts }: Where): Le
       throw elf.refuse(`its maps "${last.name}" and "${name}" overlap`);
   }
   return maps;
-}
-
-/** Returns the section names with more names appended. */
-function namesWith({ elf, sections }: OpenObject, added: readonly string[]) {
-  const before = sectionFields(elf, sections[elf.namesSection] as NamedSection, "section names").bytes;
-  const encoded = added.map((name) => new TextEncoder().encode(`\0${name}\0`));
-  const at = (name: string): number => {
-    const behind = encoded.slice(0, added.indexOf(name)).reduce((sum, { length }) => sum + length, 0);
-    return before.length + behind + 1;
-  };
-  return { bytes: joined([before, ...encoded]), at };
 }
 
 const GLOBAL_LINKAGE = 1;

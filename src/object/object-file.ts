@@ -12,6 +12,7 @@ import { type MapUses, readMapUses, withoutInitialValues } from "./map-uses.ts";
 import { MAPS_SECTION, readMaps, readMapTypes } from "./maps.ts";
 import { OpenObject } from "./open-object.ts";
 import { checkForLibbpf } from "./sound.ts";
+import type { WithStructs } from "./struct-ops.ts";
 import { reachedByTailCalls } from "./tail-calls.ts";
 import { bytesForTwin } from "./twin.ts";
 
@@ -57,6 +58,8 @@ export interface ObjectForLibbpf {
   readonly bytes: Uint8Array;
   /** Maps that need not be made: none of the programs uses them, and they are not pinned by name. */
   readonly unusedMaps: ReadonlySet<string>;
+  /** Structs that the programs are members of, each of which becomes a map. */
+  readonly structs: WithStructs["structs"];
   /** By requested program: the other programs that must be loaded, because it reaches them by tail calls. */
   readonly along: ReadonlyMap<string, readonly string[]>;
 }
@@ -75,7 +78,14 @@ export function objectForLibbpf(bytes: Uint8Array, file: ObjectFile, programs: r
   return { ...reducedTo({ object, uses, file }, loaded, ({ pinByName }) => pinByName), along };
 }
 
-type BytesForLibbpf = Pick<ObjectForLibbpf, "bytes" | "unusedMaps">;
+/** Few objects have structs of kernel hooks, and their programs: this is loaded for them. */
+function withStructsOf(object: OpenObject, programs: ObjectFile["programs"]): WithStructs {
+  const hasStructs = object.sections.some(({ name }) => name.includes(".struct_ops"));
+  if (!hasStructs && programs.every(({ kind }) => kind !== "struct_ops")) return { object, structs: new Map() };
+  return (require("./struct-ops.ts") as typeof import("./struct-ops.ts")).withStructsOf(object, programs);
+}
+
+type BytesForLibbpf = Pick<ObjectForLibbpf, "bytes" | "unusedMaps" | "structs">;
 
 /**
  * Returns a function that makes the bytes to verify one program from, which is loaded for nobody: without maps that it does
@@ -95,7 +105,7 @@ interface Parts {
 
 /** Takes out what none of the programs in `loaded` needs. */
 function reducedTo(
-  { object, uses, file: { maps } }: Parts,
+  { object, uses, file: { maps, programs } }: Parts,
   loaded: ReadonlySet<string>,
   isMadeAnyway: (map: ObjectMap) => boolean,
 ): BytesForLibbpf {
@@ -110,9 +120,14 @@ function reducedTo(
     ({ map, target, kind }) => !made.has(map) || (kind === "program" && !loaded.has(target)),
   );
   const filled = withoutInitialValues(object, gone);
+  const { object: reduced, structs } = withStructsOf(
+    used === null ? filled : withOptionalExterns(filled, used.symbols),
+    programs.filter(({ name }) => loaded.has(name)),
+  );
   return {
-    bytes: (used === null ? filled : withOptionalExterns(filled, used.symbols)).bytes,
+    bytes: reduced.bytes,
     unusedMaps: new Set(maps.map(({ name }) => name).filter((name) => !made.has(name))),
+    structs,
   };
 }
 
@@ -155,7 +170,7 @@ export function layoutDifferences(bytes: Uint8Array, name: string, kernel: Kerne
  * the program was loaded, kernel functions and variables that only other programs use may be missing.
  */
 export function twinBytes(bytes: Uint8Array, program: string, hook: ChainedKind): Uint8Array | null {
-  const object = openForLibbpf(bytes);
+  const { object } = withStructsOf(openForLibbpf(bytes), []);
   const used = readMapUses(object).of([program]);
   return bytesForTwin(used === null ? object : withOptionalExterns(object, used.symbols), program, hook);
 }

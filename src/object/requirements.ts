@@ -52,6 +52,7 @@ const MAP_TYPES = (
 
 /** By the section, or the part before its slash. */
 const SECTIONS: readonly (readonly [RegExp, Requirement])[] = [
+  [/^fsession/, { feature: "tracing of kernel functions at entry and return by one program", since: "7.0" }],
   [/^kprobe\.session/, { feature: "probes of kernel functions at entry and return", since: "6.10" }],
   [/^uprobe\.session/, { feature: "probes of user functions at entry and return", since: "6.13" }],
   [/^k(ret)?probe\.multi/, { feature: "probes of many kernel functions at once", since: "5.18" }],
@@ -62,6 +63,7 @@ const SECTIONS: readonly (readonly [RegExp, Requirement])[] = [
   [/^lsm_cgroup/, { feature: "LSM programs of cgroups", since: "6.0" }],
   [/^xdp\.frags/, { feature: "XDP programs for packets in several buffers", since: "5.18" }],
   [/^(fentry|fexit|lsm|fmod_ret|iter)\.s$/, { feature: "sleepable programs", since: "5.10" }],
+  [/^struct_ops\.s$/, { feature: "sleepable members of structs of kernel hooks", since: "6.3" }],
   [/^uprobe\.s$|^uretprobe\.s$|^usdt\.s$/, { feature: "sleepable uprobes", since: "6.0" }],
 ];
 

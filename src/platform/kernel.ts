@@ -355,6 +355,8 @@ export interface ObjectToLoad {
   readonly maxEntries?: ReadonlyMap<string, number>;
   /** Full names of maps that are not created, since none of the programs uses them. */
   readonly unusedMaps?: ReadonlySet<string>;
+  /** Structs that struct_ops programs are members of: maps, by full name; `linked` is BPF_F_LINK (Linux 6.4). */
+  readonly structs?: ReadonlyMap<string, { readonly linked: boolean }>;
 }
 
 export interface LoadedProgram {

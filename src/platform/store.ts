@@ -40,6 +40,14 @@ export type RowInBrief = {
   | { readonly kind: "volume" }
 );
 
+/** What all rows say together, to be compared with the pins that are there. */
+export interface RowsInOutline {
+  /** Chains, and rows that are not `ready` or have an owner: they are to be looked at one by one. */
+  readonly unsettled: number;
+  /** The paths of the pins of programs and links, in no particular order. */
+  readonly pins: readonly string[];
+}
+
 export interface LinkDraft {
   readonly programId: ProgramId;
   readonly details: LinkDetails;
@@ -142,6 +150,8 @@ export interface StorePort {
 
   /** Returns all rows in all states with one cheap query: programs, links, chains, each ascending by ID; unfinished volumes. */
   brief(): RowInBrief[];
+  /** Returns what tells whether `brief` is needed, at a fraction of its cost. */
+  outline(): RowsInOutline;
 
   insertProgram(record: ProgramRecord, state: RowState): void;
   setProgramState(id: ProgramId, state: RowState): void;

@@ -51,14 +51,45 @@ export function openStore(options: StoreOptions): StorePort {
   requireNotLost(placeOf(options));
   const database = withReserve(path, () => openWriter({ ...options, busyTimeoutMs }));
   try {
-    const isFirst = takeOver(placeOf(options), idOf(database, path));
-    const store = storeOn(database, options);
-    if (isFirst) store.earlierBoots().dropOutdated();
-    return store;
+    return writerOn(database, options);
   } catch (thrown) {
     database.close();
     throw thrown;
   }
+}
+
+function writerOn(database: Database, options: StoreOptions, close?: () => void): StorePort {
+  const isFirst = takeOver(placeOf(options), idOf(database, options.path));
+  const store = storeOn(database, options, close);
+  if (isFirst) store.earlierBoots().dropOutdated();
+  return store;
+}
+
+/**
+ * Opens the database for repeated changes. `store` gives it to one of them, which closes it; it checks that nothing has
+ * become of the runtime directory or the database meanwhile, as opening it does.
+ */
+export function openWritable(options: Omit<StoreOptions, "mode" | "owner">): {
+  store(owner: ProcessIdentity | null): StorePort;
+  /** Whether the file's schema is unchanged, and no earlier change has left a transaction open. */
+  isCurrent(): boolean;
+  close(): void;
+} {
+  const { path, busyTimeoutMs = DATABASE_BUSY_TIMEOUT_MS } = options;
+  requireNotLost(placeOf(options));
+  const database = withReserve(path, () => openWriter({ ...options, busyTimeoutMs }));
+  // Counted while it is open, whether a store uses it or not.
+  const closed = countConnection();
+  const version = database.query<{ user_version: number }, []>("PRAGMA user_version");
+  const found = version.get()?.user_version;
+  return {
+    store: (owner) => writerOn(database, { ...options, mode: "write", owner }, () => {}),
+    isCurrent: () => !database.inTransaction && version.get()?.user_version === found,
+    close() {
+      database.close();
+      closed();
+    },
+  };
 }
 
 /**
@@ -149,10 +180,22 @@ const SELECT_BRIEF = `SELECT 1 AS rank, program_id AS id, state, owner, pin_path
     FROM dispatchers WHERE boot_id = ?1
   UNION ALL SELECT 4, 0, 'pending', NULL, NULL, NULL, NULL, NULL FROM volumes WHERE boot_id = ?1 AND is_ready = 0`;
 
+/** One scan and one text, because each value that is passed to JavaScript costs as much as reading its row. */
+const SELECT_OUTLINE = `SELECT sum(unsettled) AS unsettled, group_concat(pins, '\n') AS pins FROM (
+  SELECT sum(state <> 'ready' OR owner IS NOT NULL) AS unsettled, group_concat(pin_path, '\n') AS pins
+    FROM programs WHERE boot_id = ?1
+  UNION ALL SELECT sum(state <> 'ready' OR owner IS NOT NULL), group_concat(pin_path, '\n')
+    FROM links WHERE boot_id = ?1
+  UNION ALL SELECT count(*), NULL FROM dispatchers WHERE boot_id = ?1)`;
+
 /** Matches a path and everything below it: paths from `PATH/` up to `PATH0`, as 0 is the character after the slash. */
 const AT_OR_BELOW = "boot_id = ? AND (path = ? OR (path > ? AND path < ?))";
 
-function storeOn(database: Database, { path, bootId, mode, owner = null, runtimeDir }: StoreOptions): StorePort {
+function storeOn(
+  database: Database,
+  { path, bootId, mode, owner = null, runtimeDir }: StoreOptions,
+  close = () => database.close(),
+): StorePort {
   const closed = countConnection();
   const reserve = reserveOf(path);
   // Then the WAL stays small, and keeps the space it has, so that nobody else takes it.
@@ -179,6 +222,13 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
           .sort((a, b) => a.rank - b.rank || a.id - b.id)
           .map(rowInBrief),
       ),
+
+    outline: () =>
+      named("read what there is", path, () => {
+        type Row = { readonly unsettled: number; readonly pins: string | null };
+        const row = database.query<Row, SQLQueryBindings[]>(SELECT_OUTLINE).get(bootId);
+        return { unsettled: row?.unsettled ?? 0, pins: row?.pins?.split("\n") ?? [] };
+      }),
 
     beginChange(operationId) {
       on.owner = unfinishedOwner(operationId);
@@ -225,7 +275,7 @@ function storeOn(database: Database, { path, bootId, mode, owner = null, runtime
     disown: () => disown({ runtimeDir: runtimeDir ?? null }),
     close: () => {
       reserve.takeBack();
-      database.close();
+      close();
       closed();
     },
   };

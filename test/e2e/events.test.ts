@@ -233,14 +233,21 @@ describe("the type of events", () => {
     await reading(reader);
     run(1, 0);
     expect((await reader.ended).out).toBe('{"cpu":0,"event":{"bytes":64}}\n');
-    const refused = await bpfman.refused(1, "TYPE_AMBIGUOUS", "events", `${id}/unclear`);
-    expect(refused.details).toMatchObject({ types: ["struct closed", "struct opened"] });
-    expect(await bpfman.ok("events", `${id}/unclear`, "--type", "closed", "--count", "1")).toBe(
-      '{"event":{"pid":7,"code":64}}\n',
+    const two = ["--type", "opened", "--type", "declared"];
+    const alike = await bpfman.refused(1, "TYPE_AMBIGUOUS", "events", `${id}/unclear`, ...two);
+    expect(alike.details).toMatchObject({ types: ["struct declared", "struct opened"] });
+    // Each by its size, and all of another size as bytes.
+    expect(await bpfman.ok("events", `${id}/unclear`, "--count", "2")).toBe(
+      '{"type":"struct closed","event":{"pid":7,"code":64}}\n{"type":"struct opened","event":{"pid":9}}\n',
     );
     run(1, 0);
-    const { out, error } = await bpfman.run("events", `${id}/unclear`, "--type", "struct opened", "--count", "1");
-    expect([out, error]).toEqual(['{"raw":"0700000040000000"}\n', expect.stringContaining("an event has 8 bytes")]);
+    const { out, error } = await bpfman.run("events", `${id}/unclear`, "--type", "struct opened", "--count", "2");
+    expect(out).toBe('{"raw":"0700000040000000"}\n{"event":{"pid":9}}\n');
+    expect(error).toContain("an event has 8 bytes");
+    const completed = (word: string) =>
+      bpfman.ok("__complete", "words", "--", "events", `${id}/unclear`, "--type", word);
+    expect(await completed("")).toMatch(/^closed\t$\n^opened\t$/m);
+    expect(await completed("xdp")).toContain("xdp_md");
   });
 });
 

@@ -37,7 +37,6 @@ describe("beside a struct of kernel hooks", () => {
       const [program] = await bpfman.load(path, "--programs", "xdp:pass");
       expect(bpftool("prog", "show", "id", String(program?.record?.program_id))).toMatchObject({ name: "pass" });
       expect(program?.status.maps).toEqual([]);
-      await bpfman.refused(1, "NOT_SUPPORTED", "load", "file", "--path", path, "--programs", "hook");
     },
   );
 

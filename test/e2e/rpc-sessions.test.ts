@@ -66,6 +66,27 @@ test("vscode-jsonrpc's own client drives the whole life of a program from Node.j
   expect(inKernel("prog", programId)).toBe(false);
 });
 
+test("commands and a session change things in turn", async () => {
+  const server = await started();
+  const words = ["load", "file", "--path", OBJECT, "--programs", "tracepoint:count_openat", "-o", "json"];
+  const ids: number[] = [];
+  for (let turn = 0; turn < 3; turn++) {
+    const own = idOf(await server.result("program/load", LOAD));
+    const other = idOf(JSON.parse((await bpfman.run(...words)).out));
+    ids.push(own, other);
+    expect((await bpfman.run("unload", String(own))).code).toBe(0);
+    expect(inKernel("prog", own)).toBe(false);
+    // The session's connection is older than what the command has written.
+    const error = (await server.heard.reply(server.ask("program/unload", { programId: own }))).error;
+    expect(error).toMatchObject({ data: { code: "PROGRAM_NOT_FOUND" } });
+    await server.result("program/unload", { programId: other });
+    expect(inKernel("prog", other)).toBe(false);
+  }
+  expect(new Set(ids).size).toBe(6);
+  expect(await server.result("program/list")).toEqual({ programs: [] });
+  expect(await server.close()).toMatchObject({ code: 0, error: "" });
+});
+
 describe("cancellation while another process holds the lock", () => {
   test("ends the wait at once, also of what waits behind it, and changes nothing", async () => {
     const server = await started();

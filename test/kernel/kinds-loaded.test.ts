@@ -60,6 +60,7 @@ const TYPES: readonly (readonly [name: RegExp, type: string, kernel: string])[] 
   [/^syscall$/, "syscall", "syscall"],
   [/^tp_btf$/, "tp_btf", "tracing"],
   [/^fmod_ret/, "fmod_ret", "tracing"],
+  [/^fsession/, "fsession", "tracing"],
   [/^iter/, "iter", "tracing"],
   [/^lsm_cgroup$/, "lsm_cgroup", "lsm"],
 ];
@@ -79,6 +80,7 @@ const config = (): string => {
 /** What this kernel lacks, and so refuses. */
 function isLacking(name: string): boolean {
   if (name === "on_netfilter") return !isSince("6.4");
+  if (name.startsWith("on_fsession")) return !isSince("7.0");
   if (name.endsWith("_unix")) return !isSince("6.7");
   if (name === "on_lirc_mode2") return !config().includes("CONFIG_BPF_LIRC_MODE2=y");
   if (name.startsWith("on_fmod_ret")) return missingFeature("tracing") !== null;
@@ -221,6 +223,43 @@ describe("programs in maps", () => {
     inNamespace("map", "update", "devices", "0", value("ifindex", net.ifindex, "in_devmap"));
     inNamespace("map", "update", "processors", "0", value("qsize", 128, "in_cpumap"));
     expect(await bpfman.ok("map", "dump", "devices")).toContain(String(id("in_devmap")));
+    // The same in other words.
+    inNamespace("map", "update", "devices", "0", String(net.ifindex));
+    expect(await bpfman.json("map", "lookup", "devices", "0")).toMatchObject({ value: { prog_id: 0 } });
+    inNamespace("map", "update", "devices", "0", String(net.ifindex), "prog", "in_devmap");
+    inNamespace("map", "update", "processors", "0", "128", "prog", String(id("in_cpumap")));
+    for (const [map, at] of [
+      ["devices", { ifindex: net.ifindex, prog_id: id("in_devmap") }],
+      ["processors", { qsize: 128, prog_id: id("in_cpumap") }],
+    ] as const)
+      expect(await bpfman.json("map", "lookup", map, "0")).toMatchObject({ value: at });
+    const onDevice = ["map", "update", "devices", "0"];
+    const twice = await bpfman.refused(
+      1,
+      "INVALID_VALUE",
+      ...onDevice,
+      value("ifindex", net.ifindex, "in_cpumap"),
+      "prog",
+      "in_devmap",
+    );
+    expect(twice.message).toContain(`it names program ${id("in_cpumap")}, and "prog" ${id("in_devmap")}`);
+    const noProgram = await bpfman.refused(
+      1,
+      "INVALID_VALUE",
+      "map",
+      "update",
+      "passed",
+      "0",
+      "1",
+      "prog",
+      "in_devmap",
+    );
+    expect(noProgram).toMatchObject({
+      message: expect.stringContaining("run no program"),
+      hint: expect.stringContaining("devmaps"),
+    });
+    const half = await bpfman.refused(1, "INVALID_VALUE", "map", "update", "passed", "0");
+    expect(half.message).toContain("has a key and a value, and only one of them is given");
 
     const where = ["xdp", "--iface", net.interface, "--netns", net.netns, "--priority", "50", "--xdp-mode", "skb"];
     const first = await bpfman.attach(id("to_device"), ...where);

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { ObjectFile } from "../../src/domain/object-file.ts";
 import { BpfmanError } from "../../src/errors/error.ts";
 
-import { factsOf, type ProgramType } from "../../src/domain/kinds.ts";
+import type { ProgramType } from "../../src/domain/kinds.ts";
 import { readObject } from "../../src/object/object-file.ts";
 import { connect } from "../../src/runtime.ts";
 import { damageFields, elfPlaces, randomFrom } from "../objects/damage.ts";
@@ -52,7 +52,7 @@ for (let round = Number(from); round < Number(to); round++) {
     continue;
   }
   const programs = object.programs.flatMap(({ name, kind }) =>
-    kind !== null && factsOf(kind).loads ? [{ type: kind, name, attachFunction: functionFor(kind) }] : [],
+    kind !== null ? [{ type: kind, name, attachFunction: functionFor(kind) }] : [],
   );
   const chosen = random(3) === 0 ? programs : programs.slice(random(programs.length)).slice(0, 1);
   if (chosen.length === 0 || tooLarge(object)) {

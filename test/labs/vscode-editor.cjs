@@ -6,7 +6,8 @@
  *   { "until": text }    waits until the text stands in the tree
  *   { "end": true }      deactivates the extension
  *
- * An answer is the tree as text, the messages that were shown since, and the commands that are registered.
+ * An answer is the tree as text, the messages that were shown since, the text of the status bar, and the commands that are
+ * registered.
  */
 const Module = require("node:module");
 const { createInterface } = require("node:readline");
@@ -17,6 +18,7 @@ let answers = [];
 let messages = [];
 let provider = null;
 let repaint = () => {};
+let status = null;
 
 class EventEmitter {
   #listeners = [];
@@ -53,6 +55,7 @@ const vscode = {
   TreeItem,
   ThemeIcon: class {},
   Uri: { file: (path) => ({ path }) },
+  StatusBarAlignment: { Right: 2 },
   Position: class {
     constructor(line, character) {
       Object.assign(this, { line, character });
@@ -70,7 +73,7 @@ const vscode = {
       commands.set(name, run);
       return { dispose() {} };
     },
-    executeCommand: (name, ...args) => commands.get(name)(...args),
+    executeCommand: async (name, ...args) => commands.get(name)?.(...args),
   },
   window: {
     createOutputChannel: () => ({
@@ -86,6 +89,39 @@ const vscode = {
     },
     showErrorMessage: show("error"),
     showWarningMessage: show("warning"),
+    createStatusBarItem: () => ({
+      show() {
+        status = this.text;
+      },
+      hide() {
+        status = null;
+      },
+    }),
+    registerWebviewViewProvider: () => ({ dispose() {} }),
+    /** Takes what the user enters once the first offers are there: one of them, or as it was typed. */
+    createQuickPick() {
+      const on = {};
+      const picker = {
+        items: [],
+        value: "",
+        selectedItems: [],
+        onDidChangeValue() {},
+        onDidAccept: (listener) => (on.accept = listener),
+        onDidHide: (listener) => (on.hide = listener),
+        hide: () => on.hide(),
+        dispose() {},
+        async show() {
+          while (picker.busy) await new Promise((done) => setTimeout(done, 5));
+          const labels = picker.items.slice(0, 50).map(({ label }) => label);
+          const answer = await ask("pick", `${picker.title}: ${picker.placeholder}: ${labels.join(", ")}`);
+          if (answer === undefined) return on.hide();
+          picker.selectedItems = picker.items.filter(({ label }) => label === answer);
+          picker.value = answer;
+          on.accept();
+        },
+      };
+      return picker;
+    },
     showInputBox: ({ prompt }) => ask("input", prompt),
     async showQuickPick(choices, { title, canPickMany }) {
       const labels = choices.map((choice) => choice.label ?? choice);
@@ -98,7 +134,12 @@ const vscode = {
       void messages.push(`shown: ${path}:${selection.start.line + 1}`),
     withProgress: (_options, work) => work({ report() {} }, { onCancellationRequested() {} }),
   },
-  workspace: { getConfiguration: () => ({ get: (key, otherwise) => settings[key] ?? otherwise }) },
+  workspace: {
+    getConfiguration: () => ({ get: (key, otherwise) => settings[key] ?? otherwise }),
+    textDocuments: [],
+    onDidOpenTextDocument: () => ({ dispose() {} }),
+    onDidChangeConfiguration: () => ({ dispose() {} }),
+  },
 };
 
 /** Lines of the tree, indented, with the node of each. */
@@ -118,7 +159,7 @@ const resolveFilename = Module._resolveFilename;
 Module._resolveFilename = (request, ...rest) => (request === "vscode" ? "vscode" : resolveFilename(request, ...rest));
 require.cache.vscode = { id: "vscode", exports: vscode, loaded: true };
 const extension = require(extensionPath);
-extension.activate({ subscriptions: [] });
+extension.activate({ subscriptions: [], extensionUri: {} });
 
 async function obey(order) {
   if (order.run !== undefined) {
@@ -132,7 +173,7 @@ async function obey(order) {
   if (order.end) await extension.deactivate();
   const said = messages;
   messages = [];
-  return { tree: await painted(), messages: said, commands: [...commands.keys()] };
+  return { tree: await painted(), messages: said, status, commands: [...commands.keys()] };
 }
 
 (async () => {

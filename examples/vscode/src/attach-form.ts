@@ -1,4 +1,5 @@
 /** The questions to ask before attaching a program, and the params built from the answers. Independent of the editor. */
+import type { LiveValue } from "../../../src/domain/completion.ts";
 import type { ParamsOf } from "../../../rpc/protocol.ts";
 
 export type AttachTarget = ParamsOf<"link/attach">["attach"];
@@ -7,11 +8,15 @@ export interface Question {
   readonly name: string;
   readonly prompt: string;
   readonly value: string;
-  /** The allowed answers, if this is a choice; "interface" for the interfaces that the machine has now. */
-  readonly choices?: readonly string[] | "interface";
+  /** The allowed answers, if this is a choice. */
+  readonly choices?: readonly string[];
+  /** What the server completes: it offers what the machine has, and other answers are taken, too. */
+  readonly offers?: LiveValue;
+  /** The earlier question whose answer is the file in which the server looks. */
+  readonly file?: string;
 }
 
-const IFACE: Question = { name: "iface", prompt: "Network interface", value: "", choices: "interface" };
+const IFACE: Question = { name: "iface", prompt: "Network interface", value: "", offers: "interface" };
 const PRIORITY: Question = { name: "priority", prompt: "Priority, 0 to 1000: lower runs first", value: "50" };
 const DIRECTION: Question = {
   name: "direction",
@@ -19,10 +24,18 @@ const DIRECTION: Question = {
   value: "ingress",
   choices: ["ingress", "egress"],
 };
-const PATTERN: Question = { name: "fnName", prompt: "Functions, as a pattern with * and ?", value: "" };
-const FUNCTION: Question = { name: "fnName", prompt: "Function", value: "" };
+const TARGET: Question = { name: "target", prompt: "Executable or library", value: "" };
+const KERNEL_FUNCTION = { name: "fnName", value: "", offers: "kernel-function" } as const;
+const TARGET_FUNCTION = { name: "fnName", value: "", offers: "target-function", file: "target" } as const;
+const PATTERN = { prompt: "Functions, as a pattern with * and ?" } as const;
+const FUNCTION = { prompt: "Function" } as const;
 
-const CGROUP: Question = { name: "cgroup", prompt: "Directory of the cgroup", value: "/sys/fs/cgroup/system.slice" };
+const CGROUP: Question = {
+  name: "cgroup",
+  prompt: "Directory of the cgroup",
+  value: "/sys/fs/cgroup/",
+  offers: "cgroup",
+};
 const HOOKS = ["prerouting", "input", "forward", "output", "postrouting"] as const;
 
 /** The section of such a program says at which of a cgroup's points it runs. */
@@ -37,24 +50,24 @@ export function questionsFor(programType: string): readonly Question[] {
     case "tcx":
       return [IFACE, DIRECTION, PRIORITY];
     case "tracepoint":
-      return [{ name: "tracepoint", prompt: "Tracepoint, as CATEGORY/NAME", value: "syscalls/sys_enter_openat" }];
+      return [{ name: "tracepoint", prompt: "Tracepoint, as CATEGORY/NAME", value: "", offers: "tracepoint" }];
     case "raw_tp":
-      return [{ name: "tracepoint", prompt: "Raw tracepoint, by its name alone", value: "sched_switch" }];
+      return [{ name: "tracepoint", prompt: "Raw tracepoint, by its name alone", value: "", offers: "raw-tracepoint" }];
     case "kprobe":
     case "kretprobe":
-      return [FUNCTION];
+      return [{ ...KERNEL_FUNCTION, ...FUNCTION }];
     case "uprobe":
     case "uretprobe":
-      return [{ name: "target", prompt: "Executable or library", value: "" }, FUNCTION];
+      return [TARGET, { ...TARGET_FUNCTION, ...FUNCTION }];
     case "kprobe.multi":
     case "kretprobe.multi":
-      return [PATTERN];
+      return [{ ...KERNEL_FUNCTION, ...PATTERN }];
     case "uprobe.multi":
     case "uretprobe.multi":
-      return [{ name: "target", prompt: "Executable or library", value: "" }, PATTERN];
+      return [TARGET, { ...TARGET_FUNCTION, ...PATTERN }];
     case "perf_event":
       return [
-        { name: "event", prompt: "Event", value: "cpu-clock" },
+        { name: "event", prompt: "Event", value: "", offers: "perf-event" },
         { name: "cpu", prompt: "Processor, by its number", value: "0" },
         { name: "frequency", prompt: "How often per second", value: "99" },
       ];

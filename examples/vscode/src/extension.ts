@@ -1,75 +1,56 @@
-/** The extension: a tree of programs and links, and the commands of its context menus. */
+/** The extension: the tree, its commands, the pages of maps and events, the status bar, and the language server. */
 import {
   type CancellationToken,
   commands,
-  EventEmitter,
   type ExtensionContext,
   type OutputChannel,
   Position,
   ProgressLocation,
   Range,
-  ThemeIcon,
-  type TreeDataProvider,
-  TreeItem,
-  TreeItemCollapsibleState,
+  StatusBarAlignment,
+  type StatusBarItem,
+  type TextDocument,
   Uri,
   window,
   workspace,
 } from "vscode";
 import type { SourceLine } from "../../../src/domain/object-file.ts";
+import type { StatsAnswer } from "../../../src/domain/stats-answer.ts";
 import { RpcError } from "../../../rpc/client/client.ts";
-import { lacksFunction, questionsFor, targetOf } from "./attach-form.ts";
-import { type LinkEntry, openSession, placeOf, type ProgramNode, type Session } from "./session.ts";
+import { type AttachTarget, lacksFunction, type Question, questionsFor, targetOf } from "./attach-form.ts";
+import { EVENTS_VIEW, EventsView } from "./events-view.ts";
+import type { Language } from "./language.ts";
+import { MapViews } from "./map-view.ts";
+import { type Machine, openSession, type Session } from "./session.ts";
+import { type Node, Tree } from "./tree.ts";
 
-type Node = ProgramNode | LinkEntry;
-const isProgram = (node: Node): node is ProgramNode => "program" in node;
+type NodeOf<Is extends Node["is"]> = Extract<Node, { is: Is }>;
 
-class Tree implements TreeDataProvider<Node> {
-  readonly #changes = new EventEmitter<undefined>();
-  readonly onDidChangeTreeData = this.#changes.event;
-  #programs: readonly ProgramNode[] = [];
+/** How long runs are counted for each number in the tree. */
+const COUNTED_MS = 2000;
+/** How soon the offers follow what is typed. */
+const OFFER_MS = 150;
+const COMMAND_SETTINGS = ["executable", "helper", "arguments"] as const;
 
-  show(programs: readonly ProgramNode[]): void {
-    this.#programs = programs;
-    this.#changes.fire(undefined);
-  }
-
-  getChildren(node?: Node): readonly Node[] & Node[] {
-    if (node === undefined) return [...this.#programs];
-    return isProgram(node) ? [...node.links] : [];
-  }
-
-  getTreeItem(node: Node): TreeItem {
-    if (isProgram(node)) {
-      const { program_id, function_name, type, application } = node.program;
-      const item = new TreeItem(
-        function_name,
-        node.links.length > 0 ? TreeItemCollapsibleState.Expanded : TreeItemCollapsibleState.None,
-      );
-      // The editor keeps what it once decided for an ID: one that had no links yet would never show them.
-      item.id = `program ${program_id}${node.links.length > 0 ? ", attached" : ""}`;
-      item.description = [type, program_id, application].filter((part) => part !== null).join(" · ");
-      item.contextValue = "program";
-      item.iconPath = new ThemeIcon("symbol-function");
-      return item;
-    }
-    const item = new TreeItem(placeOf(node), TreeItemCollapsibleState.None);
-    item.id = `link ${node.id}`;
-    item.description = `link ${node.id}`;
-    item.contextValue = "link";
-    item.iconPath = new ThemeIcon("link");
-    return item;
-  }
+/** What the user or the machine has set; a workspace cannot. */
+function commandSettings() {
+  const settings = workspace.getConfiguration("bpfman");
+  return {
+    helper: settings.get<string[]>("helper", []),
+    executable: settings.get<string>("executable", "bpfman"),
+    arguments: settings.get<string[]>("arguments", []),
+  };
 }
 
 /** Opens a session when one is needed, and a new one after the server is gone. */
 class Sessions {
-  readonly #tree: Tree;
+  readonly #onChange: (machine: Machine | null) => void;
   readonly #output: OutputChannel;
   #session: Promise<Session> | null = null;
 
-  constructor(tree: Tree, output: OutputChannel) {
-    this.#tree = tree;
+  /** `onChange` gets null when the session ends. */
+  constructor(onChange: (machine: Machine | null) => void, output: OutputChannel) {
+    this.#onChange = onChange;
     this.#output = output;
   }
 
@@ -88,64 +69,205 @@ class Sessions {
   }
 
   #open(): Promise<Session> {
-    const settings = workspace.getConfiguration("bpfman");
-    const words = [
-      ...settings.get<string[]>("helper", []),
-      settings.get<string>("executable", "bpfman"),
-      ...settings.get<string[]>("arguments", []),
-      "rpc",
-    ];
-    const [first = "bpfman", ...rest] = words;
+    const { helper, executable, arguments: words } = commandSettings();
+    const [first = "bpfman", ...rest] = [...helper, executable, ...words, "rpc"];
     return openSession({
       command: [first, ...rest],
-      cleanup: settings.get<boolean>("cleanup", true),
+      cleanup: workspace.getConfiguration("bpfman").get<boolean>("cleanup", true),
       onLog: (text) => this.#output.append(text),
-      onChange: (programs) => this.#tree.show(programs),
+      onChange: this.#onChange,
       onEnd: (reason) => {
         this.#session = null;
-        this.#tree.show([]);
+        this.#onChange(null);
         window.showWarningMessage(`bpfman: ${reason}. Refresh to restart it.`);
       },
     });
   }
 }
 
-let sessions: Sessions | null = null;
+/** Counts runs while somebody looks. */
+class Counters {
+  readonly #sessions: Sessions;
+  readonly #show: (counted: StatsAnswer | null) => void;
+  #counting: AbortController | null = null;
+  /** Whether members of chains are counted, too, for which programs are put on them. */
+  members = false;
+
+  constructor(sessions: Sessions, show: (counted: StatsAnswer | null) => void) {
+    this.#sessions = sessions;
+    this.#show = show;
+  }
+
+  async start(): Promise<void> {
+    if (this.#counting !== null || !workspace.getConfiguration("bpfman").get<boolean>("counters", true)) return;
+    const counting = new AbortController();
+    this.#counting = counting;
+    const counted = { intervalMs: COUNTED_MS, members: () => this.members };
+    try {
+      const session = await this.#sessions.get();
+      await session.count(counted, this.#show, counting.signal);
+    } finally {
+      if (this.#counting === counting) this.#counting = null;
+    }
+  }
+
+  stop(): void {
+    this.#counting?.abort();
+    this.#counting = null;
+    this.#show(null);
+  }
+}
+
+let end: () => Promise<void> = async () => {};
 
 export function activate(context: ExtensionContext): void {
   const output = window.createOutputChannel("bpfman");
   const tree = new Tree();
-  const own = new Sessions(tree, output);
-  sessions = own;
+  const status = window.createStatusBarItem("bpfman.status", StatusBarAlignment.Right);
+  status.name = "eBPF";
+  status.command = "bpfman.programs.focus";
+  const sessions = new Sessions((machine) => {
+    tree.show(machine ?? undefined);
+    showStatus(status, machine);
+  }, output);
+  const view = window.createTreeView("bpfman.programs", { treeDataProvider: tree });
+  const counters = new Counters(sessions, (counted) => {
+    tree.count(counted);
+    // Why there are no numbers.
+    const reasons = [counted?.not_counted, counted?.members_not_counted].filter((reason) => reason != null);
+    view.message = reasons.length === 0 ? "" : `Not counted: ${reasons.join("; ")}`;
+  });
+  const report = (cause: unknown): void => void tell(cause, output);
+  const places = { root: context.extensionUri, session: () => sessions.get(), tell: report };
+  const maps = new MapViews(places);
+  const events = new EventsView(places);
 
   /** Registers a command that shows its errors, with the verifier log in the output channel. */
-  const register = (name: string, run: (session: Session, argument: never) => Promise<void>): void => {
+  const register = (name: string, run: (session: Session, argument: never) => unknown): void => {
     const whole = async (argument: never): Promise<void> => {
       try {
-        await run(await own.get(), argument);
+        await run(await sessions.get(), argument);
       } catch (cause) {
         await tell(cause, output);
       }
     };
     context.subscriptions.push(commands.registerCommand(name, whole));
   };
-  register("bpfman.refresh", (session) => session.refresh());
-  register("bpfman.load", load);
-  register("bpfman.attach", attach);
-  register("bpfman.detach", (session, link: LinkEntry) => session.detach(link.id));
-  register("bpfman.unload", (session, node: ProgramNode) => session.unload(node.program.program_id));
+  const look = (): void => void (view.visible ? counters.start().catch(report) : counters.stop());
+  // The server has commands of its own, such as bpfman.load: these names begin otherwise.
+  register("bpfman.tree.refresh", async (session) => {
+    await session.refresh();
+    look();
+  });
+  register("bpfman.tree.load", load);
+  register("bpfman.tree.attach", attach);
+  register("bpfman.tree.detach", (session, { link }: NodeOf<"link">) => session.detach(link.id));
+  register("bpfman.tree.unload", (session, { program }: NodeOf<"program">) => session.unload(program.program_id));
+  register("bpfman.tree.countMembers", () => {
+    counters.members = !counters.members;
+  });
+  register("bpfman.map.show", async (session, node?: NodeOf<"map">) => {
+    const chosen = node?.map ?? (await chooseMap(session));
+    if (chosen !== null) maps.show(chosen.id, chosen.name);
+  });
+  register("bpfman.events.show", async (session, node?: NodeOf<"map">) => {
+    const chosen = node === undefined ? await chooseSource(session) : sourceOf(node);
+    if (chosen === null) return;
+    events.show(chosen);
+    await commands.executeCommand(`${EVENTS_VIEW}.focus`);
+  });
+  register("bpfman.trace.show", async () => {
+    events.show({ source: null, title: "What programs print (bpf_printk)" });
+    await commands.executeCommand(`${EVENTS_VIEW}.focus`);
+  });
 
-  const view = window.createTreeView("bpfman.programs", { treeDataProvider: tree });
-  context.subscriptions.push(output, view);
+  const language = new Languages(sessions, report);
+  end = async () => {
+    events.stop();
+    counters.stop();
+    await Promise.all([language.stop(), sessions.close()]);
+  };
+  const pages = window.registerWebviewViewProvider(EVENTS_VIEW, events, {
+    webviewOptions: { retainContextWhenHidden: true },
+  });
+  context.subscriptions.push(output, view, status, pages);
   // The helper may ask for a password, so wait until somebody opens the view.
-  const begin = (): void => void (view.visible && commands.executeCommand("bpfman.refresh"));
-  context.subscriptions.push(view.onDidChangeVisibility(begin));
+  const begin = (): void => {
+    if (view.visible) commands.executeCommand("bpfman.tree.refresh");
+    else counters.stop();
+  };
+  context.subscriptions.push(
+    view.onDidChangeVisibility(begin),
+    workspace.onDidOpenTextDocument((document) => language.opened(document)),
+    workspace.onDidChangeConfiguration(async (change) => {
+      if (!COMMAND_SETTINGS.some((name) => change.affectsConfiguration(`bpfman.${name}`))) return;
+      await end();
+      for (const document of workspace.textDocuments) language.opened(document);
+      begin();
+    }),
+  );
+  for (const document of workspace.textDocuments) language.opened(document);
   begin();
 }
 
 export async function deactivate(): Promise<void> {
-  await sessions?.close();
-  sessions = null;
+  await end();
+  end = async () => {};
+}
+
+/** The language server, from the first C source on. */
+class Languages {
+  readonly #sessions: Sessions;
+  readonly #tell: (cause: unknown) => void;
+  #language: Promise<Language | null> | null = null;
+
+  constructor(sessions: Sessions, report: (cause: unknown) => void) {
+    this.#sessions = sessions;
+    this.#tell = report;
+  }
+
+  opened({ languageId, uri }: TextDocument): void {
+    if (languageId === "c" && uri.scheme === "file") this.#language ??= this.#start();
+  }
+
+  async stop(): Promise<void> {
+    const language = await this.#language;
+    this.#language = null;
+    await language?.stop();
+  }
+
+  async #start(): Promise<Language | null> {
+    try {
+      const { startLanguage } = await import("./language.ts");
+      return await startLanguage({
+        ...commandSettings(),
+        tell: this.#tell,
+        askTarget: async (uri, name, loadFirst) => {
+          const session = await this.#sessions.get();
+          const path = Uri.parse(uri).fsPath;
+          if ((await session.newestOf(path, name)) === null) await loadFirst();
+          const program = await session.newestOf(path, name);
+          return program === null ? null : askTarget(session, program.type, name);
+        },
+      });
+    } catch (cause) {
+      this.#tell(cause);
+      return null;
+    }
+  }
+}
+
+function showStatus(status: StatusBarItem, machine: Machine | null): void {
+  if (machine === null) {
+    status.hide();
+    return;
+  }
+  const count = (many: number, what: string): string => `${many} ${what}${many === 1 ? "" : "s"}`;
+  const programs = count(machine.programs.length, "program");
+  const links = count(machine.programs.flatMap((each) => each.links).length, "link");
+  status.text = `$(circuit-board) eBPF: ${programs}, ${links}`;
+  status.tooltip = "eBPF programs and links that bpfman has on this machine";
+  status.show();
 }
 
 async function load(session: Session, file: Uri): Promise<void> {
@@ -183,18 +305,87 @@ function signalOf(token: CancellationToken): AbortSignal {
   return abort.signal;
 }
 
-async function attach(session: Session, { program }: ProgramNode): Promise<void> {
+async function attach(session: Session, { program }: NodeOf<"program">): Promise<void> {
+  const target = await askTarget(session, program.type, program.function_name);
+  if (target !== null) await session.attach(program.program_id, target);
+}
+
+/** Asks where to attach a program; null if the user leaves at a question. */
+async function askTarget(session: Session, type: string, name: string): Promise<AttachTarget | null> {
   const answers: Record<string, string> = {};
-  for (const { name, prompt, value, choices } of questionsFor(program.type)) {
-    const words = choices === "interface" ? await session.interfaces() : choices;
+  for (const question of questionsFor(type)) {
+    const { prompt, value, choices } = question;
+    const title = `Attach ${name}`;
     const answer =
-      words === undefined
-        ? await window.showInputBox({ title: `Attach ${program.function_name}`, prompt, value })
-        : await window.showQuickPick([...words], { title: prompt });
-    if (answer === undefined) return;
-    answers[name] = answer;
+      question.offers !== undefined
+        ? await askOffering(session, question, { title, file: answers[question.file ?? ""] ?? null })
+        : choices === undefined
+          ? await window.showInputBox({ title, prompt, value })
+          : await window.showQuickPick([...choices], { title: prompt });
+    if (answer === undefined) return null;
+    answers[question.name] = answer;
   }
-  await session.attach(program.program_id, targetOf(program.type, answers));
+  return targetOf(type, answers);
+}
+
+/** A picker of what the server completes, while it is typed. What it does not offer is taken as it was typed. */
+function askOffering(
+  session: Session,
+  { prompt, value, offers }: Question,
+  { title, file }: { readonly title: string; readonly file: string | null },
+): Promise<string | undefined> {
+  const picker = window.createQuickPick();
+  picker.title = title;
+  picker.placeholder = prompt;
+  picker.value = value;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let asked = 0;
+  const offer = async (typed: string): Promise<void> => {
+    const turn = ++asked;
+    picker.busy = true;
+    const values = offers === undefined ? [] : await session.complete(offers, typed, file).catch(() => []);
+    if (turn !== asked) return;
+    const items = values.map(({ value: label, description }) => ({ label, description }));
+    const isThere = typed === "" || items.some(({ label }) => label === typed);
+    picker.items = isThere ? items : [...items, { label: typed, description: "as typed", alwaysShow: true }];
+    picker.busy = false;
+  };
+  return new Promise((resolve) => {
+    picker.onDidChangeValue((typed) => {
+      clearTimeout(timer);
+      timer = setTimeout(() => offer(typed), OFFER_MS);
+    });
+    picker.onDidAccept(() => {
+      resolve(picker.selectedItems[0]?.label ?? picker.value);
+      picker.hide();
+    });
+    picker.onDidHide(() => {
+      clearTimeout(timer);
+      resolve(undefined);
+      picker.dispose();
+    });
+    offer(value);
+    picker.show();
+  });
+}
+
+async function chooseMap(session: Session) {
+  const { maps } = await session.call("map/list", { view: "summary" });
+  const items = maps.map((map) => ({ label: map.name, description: `${map.map_type} · map ${map.id}`, map }));
+  return (await window.showQuickPick(items, { title: "Show the Entries of a Map" }))?.map ?? null;
+}
+
+const sourceOf = ({ map }: NodeOf<"map">) => ({ source: map.id, title: `${map.name} · map ${map.id}` });
+
+async function chooseSource(session: Session) {
+  const items = (await session.complete("event-source", "")).map(({ value, description }) => ({
+    label: value,
+    description,
+  }));
+  const chosen = await window.showQuickPick(items, { title: "Show the Events of a Buffer or Program" });
+  if (chosen === undefined) return null;
+  const { label } = chosen;
+  return { source: /^\d+$/.test(label) ? Number(label) : label, title: label };
 }
 
 async function tell(cause: unknown, output: OutputChannel): Promise<void> {

@@ -2,7 +2,16 @@
 import type { LiveValue } from "../../domain/completion.ts";
 import { PLATFORMS } from "../../domain/bytecode-slot.ts";
 import { ATTACH_KINDS, type AttachKind, PROGRAM_TYPES } from "../../domain/kinds.ts";
-import { childOf, type Field, type Group, isGroup, type Node, shownBelow, wordsOf } from "../command.ts";
+import {
+  childOf,
+  type Completion,
+  type Field,
+  type Group,
+  isGroup,
+  type Node,
+  shownBelow,
+  wordsOf,
+} from "../command.ts";
 import { begun, type Option } from "../parse/canonical.ts";
 import { isGiven, knownAt, newTrail, read, type Trail } from "../parse/line.ts";
 import { givenFor } from "../parse/values.ts";
@@ -153,6 +162,12 @@ function valuesOf(what: Field, current: string, cursor: Cursor, opening = ""): C
   }
 }
 
+/** The field that names the file, or the buffer, in which values are looked for. */
+const FILE_OF: Readonly<Partial<Record<LiveValue, Completion>>> = {
+  "target-function": "target",
+  "event-type": "event-source",
+};
+
 /** Creates a request for live values, narrowed by what the command line already contains. */
 function wanted(
   what: LiveValue,
@@ -165,7 +180,7 @@ function wanted(
     before: "",
     narrows: false,
     netns: givenFor(line, "netns"),
-    file: givenFor(line, what === "target-function" ? "target" : "object"),
+    file: givenFor(line, FILE_OF[what] ?? "object"),
     programId: givenFor(line, "program-id"),
     // Attach commands are named after what they attach to.
     attachKind: ATTACH_KINDS.find((kind) => kind === nodes.at(-1)?.name) ?? null,

@@ -83,7 +83,7 @@ interface Listed<Answer> {
 
 /** Prints a list: only IDs if requested. In the noun-verb grammar, an empty list has no text at all. */
 function printList<Answer>(session: Session, answer: Answer, { quiet, noun, ids, text }: Listed<Answer>): void {
-  if (quiet) session.write(linesOf(ids));
+  if (quiet) session.print(ids, linesOf);
   else session.print(answer, (given, look) => (noun && ids.length === 0 ? "" : text(given, look)));
 }
 

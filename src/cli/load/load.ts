@@ -33,7 +33,7 @@ const TYPES = [
   ATTACHABLE_TYPES.join(", "),
   "",
   "Types of programs that are loaded and pinned, for others to run:",
-  PROGRAM_TYPES.filter((type) => factsOf(type).attachKind === null && factsOf(type).loads).join(", "),
+  PROGRAM_TYPES.filter((type) => factsOf(type).attachKind === null).join(", "),
 ];
 
 export const PROGRAMS = several(

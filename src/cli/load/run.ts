@@ -27,7 +27,9 @@ const FIELDS = {
   metadata: vary(METADATA, {
     doc: ["Metadata to store with the programs and their links.", ...METADATA.doc.slice(1)],
   }),
-  quiet: vary(LOADED.quiet, { doc: ["Print only IDs: of each program and its link, on a line."] }),
+  quiet: vary(LOADED.quiet, {
+    doc: ["Print only IDs: of each program and its link, on a line. With -o json, as a list of pairs."],
+  }),
   url: ifGiven(IMAGE_URL, {
     short: undefined,
     doc: ["Take the programs from this image, in place of an object file.", ...IMAGE_URL.doc.slice(1)],
@@ -49,8 +51,9 @@ function sourceOf({ path, programs, url, registryAuth, pullPolicy }: Values<type
   );
 }
 
-const lineOf = ({ programs, links }: RunAnswer): string =>
-  links.map(({ record }, index) => `${programs[index]?.record?.program_id} ${record.id}\n`).join("");
+/** Of each program its ID and that of its link. */
+const idsOf = ({ programs, links }: RunAnswer): [number, number][] =>
+  links.map(({ record }, index) => [programs[index]?.record?.program_id ?? 0, record.id]);
 
 export const run = defineCommand({
   description: [
@@ -75,7 +78,7 @@ export const run = defineCommand({
     const request = { ...loadRequest(source, { ...values, programs }, false), attach: targetOf(values) };
     return async (session) => {
       const answer = await session.invoke("program/run", request);
-      if (values.quiet) session.write(lineOf(answer));
+      if (values.quiet) session.print(idsOf(answer), (ids) => ids.map((pair) => `${pair.join(" ")}\n`).join(""));
       else session.print(answer, ({ links }, look) => links.map((link) => renderLink(link, look)).join("\n"));
     };
   },

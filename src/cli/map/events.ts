@@ -1,6 +1,6 @@
 /** Commands that go on until they are ended: events of programs, what programs print, changes on this host. */
 import { printable } from "../../domain/printable.ts";
-import { defineCommand, optional, required, vary } from "../command.ts";
+import { defineCommand, optional, required, several, vary } from "../command.ts";
 import { FOREIGN, RAW } from "./map.ts";
 import { parseDuration, whole } from "../parse/word.ts";
 import { renderChange, renderTraceLine } from "../render/events.ts";
@@ -14,13 +14,16 @@ const SOURCE = required({
     "APPLICATION/NAME, a name, or a pin's path.",
   ],
 });
-const TYPE = optional({
+const TYPE = several({
+  takes: "each",
   long: "type",
   metavar: "STRUCT",
+  completes: "event-type",
   doc: [
-    "The struct that events are, as the program's C source names it.",
-    "By default, the one that the map declares, or the only one to which the program has",
-    "a global pointer, as in `const struct event *unused __attribute__((unused));`.",
+    "The struct that events are, as the program's C source names it. Repeat the option for",
+    "structs of different sizes: each event is shown as the one of its size.",
+    "By default, the one that the map declares, or those to which the program has a global",
+    "pointer, as in `const struct event *unused __attribute__((unused));`.",
   ],
 });
 const COUNT = optional(
@@ -47,9 +50,10 @@ const ENDING = [
 export const events = defineCommand({
   description: [
     "Prints what a program passes to user space through a ring buffer or perf buffer, a",
-    "line of JSON for each event, as it comes. A line has the `event`; or, of an event that",
-    "does not have the size of the type, its bytes in hex as `raw`; or how many events were",
-    "`lost` there. For a perf buffer, it also has the `cpu`.",
+    "line of JSON for each event, as it comes. A line has the `event`, and where there are",
+    "several types its `type`; or, of an event that does not have the size of a type, its",
+    "bytes in hex as `raw`; or how many events were `lost` there. For a perf buffer, it also",
+    "has the `cpu`.",
     "",
     "The kernel does not count what finds no room in a ring buffer: where it was full, `lost`",
     "is null. What is read is taken out of the buffer, so another reader does not get it.",
@@ -65,8 +69,14 @@ export const events = defineCommand({
       "Keep what comes in a minute": "bpfman events 63178 --for 1m",
     },
   },
-  prepare: (request) => async (session) =>
-    void (await session.follow("map/events", { ...request, integers: "digits" })),
+  prepare:
+    ({ type, ...request }) =>
+    async (session) =>
+      void (await session.follow("map/events", {
+        ...request,
+        type: type.length === 0 ? null : type,
+        integers: "digits",
+      })),
 });
 
 export const trace = defineCommand({

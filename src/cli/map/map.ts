@@ -2,6 +2,7 @@
 import { asking, defineCommand, ifGiven, optional, required, toggle, usageError, vary } from "../command.ts";
 import { ALL, MAP, PROGRAM_ID } from "../fields.ts";
 import { parseJsonWord } from "../parse/json-word.ts";
+import { parseProgram } from "../parse/word.ts";
 import { renderEntryValue, renderMap, renderMapChange, renderMapList } from "../render/map.ts";
 
 const KEY = required({
@@ -19,6 +20,9 @@ const SUM = toggle({
   doc: ["Show the sum of the values of all processors.", "Only for maps that keep a value for each processor."],
 });
 export const FOREIGN = toggle({ long: "foreign", doc: ["Change the map even if another tool made it."] });
+
+/** Stands between a value and a program. */
+const PROG = "prog";
 
 const wordOf = (word: string | null, raw: boolean, what: string): unknown =>
   word === null ? undefined : raw ? word : parseJsonWord(word, what);
@@ -99,29 +103,47 @@ export const updateMap = defineCommand({
       long: "value",
       doc: ["The value, written like a key.", "Maps and programs are given by their IDs."],
     }),
+    prog: optional({
+      long: "prog",
+      choices: ["prog"],
+      doc: ["The word before a program that the entry runs."],
+    }),
+    program: ifGiven(PROGRAM_ID, {
+      long: "program",
+      doc: ["The program that an entry of a devmap, a cpumap or an array of programs runs: its ID or name."],
+    }),
     create: toggle({ long: "create", doc: ["Fail if the map already has an entry with that key."] }),
     existing: toggle({ long: "existing", doc: ["Fail unless the map has an entry with that key."] }),
     raw: RAW,
     foreign: FOREIGN,
   },
   classic: {
-    words: ["map", "key", "value"],
+    words: ["map", "key", "value", "prog", "program"],
     examples: {
       "Set an entry": "bpfman map update 63178/limits eth0 1000",
       "Block a network": "bpfman map update blocked 10.0.0.0/8 1 --create",
       "Write a struct": `bpfman map update flows '{"saddr":"10.0.0.1"}' '{"packets":0}'`,
       "Add a value to a queue": "bpfman map update jobs 7",
+      "Redirect to interface 2, where a program sees the packet": "bpfman map update devices 0 2 prog on_egress",
+      "Put a program into an array of programs": "bpfman map update jumps 0 prog parse_ipv6",
     },
   },
-  prepare({ key, value, create, existing, ...request }) {
+  prepare({ key, value: word, prog, program: last, create, existing, ...request }) {
+    // An array of programs has no other value: `KEY prog PROGRAM`.
+    const isAlone = word === PROG && prog !== null && last === null;
+    const [value, program] = isAlone ? [null, parseProgram(prog)] : [word, last];
+    if (!isAlone && prog !== null && prog !== PROG)
+      throw usageError(`unexpected word "${prog}": a program follows the word "${PROG}"`);
+    if (program === null && (prog !== null || word === PROG))
+      throw usageError(`"${PROG}" needs a program, by its ID or name; as a text, write '"${PROG}"'`);
     if (create && existing) throw usageError("--create and --existing are mutually exclusive");
     const mode = create ? "create" : existing ? "existing" : "any";
     const { raw } = request;
     // For a queue, the only word is the value.
     const entry =
-      value === null
+      value === null && program === null
         ? { value: wordOf(key, raw, "value") }
-        : { key: wordOf(key, raw, "key"), value: wordOf(value, raw, "value") };
+        : { key: wordOf(key, raw, "key"), value: wordOf(value, raw, "value"), program };
     return asking("map/update", { ...request, ...entry, mode }, renderMapChange);
   },
 });

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { LogPort } from "../../domain/log.ts";
@@ -7,7 +6,7 @@ import { BpfmanError } from "../../errors/error.ts";
 import type { VerifyRequest } from "../../platform/images.ts";
 import type { Digest, Repository } from "../repository.ts";
 import type { ImageVerifier } from "../verifier.ts";
-import { readKey } from "./keys.ts";
+import type { TrustedKey } from "./keys.ts";
 
 interface Work {
   readonly signal: AbortSignal;
@@ -30,7 +29,7 @@ export async function verify(
   digest: Digest,
   { rules, rootDirectory, thorough, log, signal }: VerifyOptions,
 ): Promise<ImageVerification> {
-  const keys = rules.trustedKeys.map(readKey);
+  const keys = readKeys(rules.trustedKeys);
   const { verifyImage } = await import("./verify.ts");
   const openTrustRoot = async () => {
     const trust = await import("./trust-root.ts");
@@ -55,16 +54,23 @@ export function openVerifier(signing: SigningConfig, rootDirectory: string): Ima
  * root.
  */
 function policyOf({ allowUnsigned, trustedIdentities, trustedKeys, trustedRoot }: SigningRules): string {
-  const keys = trustedKeys.map((file) => readKey(file).fingerprint);
+  const keys = readKeys(trustedKeys).map(({ fingerprint }) => fingerprint);
   const root = trustedRoot === null ? null : contentOf(trustedRoot);
   const rules = JSON.stringify({ allowUnsigned, trustedIdentities, keys, root });
-  return `sha256:${createHash("sha256").update(rules).digest("hex")}`;
+  return `sha256:${new Bun.CryptoHasher("sha256").update(rules).digest("hex")}`;
+}
+
+/** Loads node:crypto only if there are keys. */
+function readKeys(files: readonly string[]): TrustedKey[] {
+  if (files.length === 0) return [];
+  const { readKey } = require("./keys.ts") as typeof import("./keys.ts");
+  return files.map(readKey);
 }
 
 /** An unreadable file is reported when it is needed, which is never the case if only keys are used. */
 function contentOf(path: string): string {
   try {
-    return createHash("sha256").update(readFileSync(path)).digest("hex");
+    return new Bun.CryptoHasher("sha256").update(readFileSync(path)).digest("hex");
   } catch {
     return path;
   }

@@ -5,6 +5,7 @@ import { didYouMean } from "../../errors/suggest.ts";
 import { adviceFor, isWhole, readVerifierLog } from "../../errors/verifier-log.ts";
 import { existsSync, readFileSync } from "node:fs";
 import { permissionHint } from "./on-demand.ts";
+import type { ObjectToLoad } from "../../platform/kernel.ts";
 import { translate } from "../kernel-failure.ts";
 
 /** The evidence collected when libbpf or the kernel rejects an object. */
@@ -15,6 +16,7 @@ export interface LoadEvidence {
   readonly messages: readonly string[];
   /** Verifier log of the rejected program; empty if the verifier did not get to it. */
   readonly log: string;
+  readonly structs?: ObjectToLoad["structs"];
 }
 
 /** Converts an error of {@link openObject} or its `load` to VERIFIER_REJECTED, KERNEL_REFUSED or LOAD_FAILED. */
@@ -31,8 +33,12 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
   };
   const { reason: refusal } = readVerifierLog(evidence.log);
   if (refusal === null && AFTER_VERIFIER.includes(sys.name) && isWhole(evidence.log)) {
-    const after = `load ${what}: the kernel refused it after the verifier had accepted it (${sys.name})`;
-    return new BpfmanError("LOAD_FAILED", after, { ...parts, hint: errnoHint(sys.name) ?? PROGRAM_ARRAYS });
+    // As with an attach type that the kernel does not know.
+    const isUnverified = /^processed 0 insns/m.test(evidence.log);
+    const when = isUnverified ? "before verifying it" : "after the verifier had accepted it";
+    const after = `load ${what}: the kernel refused it ${when} (${sys.name})`;
+    const hint = isUnverified ? UNKNOWN_KIND : PROGRAM_ARRAYS;
+    return new BpfmanError("LOAD_FAILED", after, { ...parts, hint: errnoHint(sys.name) ?? hint });
   }
   if (evidence.log.trim() !== "") {
     const reason = refusal ?? thrown.message;
@@ -51,11 +57,18 @@ export function loadFailure(thrown: unknown, evidence: LoadEvidence): unknown {
     });
   }
   const reason = tellingMessage(evidence.messages) ?? thrown.message;
-  return new BpfmanError("LOAD_FAILED", `load ${what}: ${reason}`, { ...parts, ...hintFor(sys, reason) });
+  const unlinked = /^map '(.+)': failed to create: .*\(-22\)/.exec(reason)?.[1] ?? "";
+  const hint =
+    evidence.structs?.get(unlinked)?.linked === true
+      ? { hint: 'section ".struct_ops.link" needs Linux 6.4; before, structs go into ".struct_ops"' }
+      : hintFor(sys, reason);
+  return new BpfmanError("LOAD_FAILED", `load ${what}: ${reason}`, { ...parts, ...hint });
 }
 
 /** What a program can fail with that the verifier has accepted: its program arrays, the JIT compiler, its descriptor. */
 const AFTER_VERIFIER: readonly string[] = ["EINVAL", "ENOTSUPP", "ENOMEM", "EMFILE"];
+const UNKNOWN_KIND =
+  'this kernel may lack programs of this kind: "bpfman inspect OBJECT" says which version of Linux has them, and its build configuration may leave them out';
 /** bpf_check_tail_call (kernel/bpf/core.c) */
 const PROGRAM_ARRAYS =
   "programs that share a program array must be of one type, and all or none of them xdp.frags: load the others apart from them";
@@ -101,8 +114,7 @@ const HINTS: readonly (readonly [message: RegExp, hint: (...found: string[]) => 
   [
     // The verifier would have said more.
     /^prog '.+': failed to load: -(22|EINVAL)/,
-    () =>
-      'this kernel may lack programs of this kind: "bpfman inspect OBJECT" says which version of Linux has them, and its build configuration may leave them out',
+    () => UNKNOWN_KIND,
   ],
   [/BTF/, () => (existsSync("/sys/kernel/btf/vmlinux") ? null : "this kernel provides no BTF (CONFIG_DEBUG_INFO_BTF)")],
   [

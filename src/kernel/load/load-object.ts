@@ -3,6 +3,7 @@ import {
   type BpfMap,
   type BpfObject,
   type BpfProgram,
+  learnSection,
   type LogDetail,
   openObject,
 } from "../../../ffi/safe/bpf-object.ts";
@@ -43,7 +44,7 @@ export function load(object: ObjectToLoad): LoadedObject {
   // Newer kernels keep the end.
   if (log.length >= VERIFIER_LOG_BYTES_MAX - 1) log = `… (longer than the kernel's limit)\n${log}`;
   const programs = allPrograms(object);
-  throw loadFailure(first.thrown, { object: object.name, programs, messages: first.messages, log });
+  throw loadFailure(first.thrown, { ...object, object: object.name, programs, messages: first.messages, log });
 }
 
 const allPrograms = ({ programs, alongside }: ObjectToLoad): ProgramToLoad[] => [...programs, ...alongside];
@@ -65,6 +66,7 @@ function tryToLoad({ object, detail }: { object: ObjectToLoad; detail: LogDetail
   const held: number[] = [];
   try {
     const loaded = collectMessages(messages, () => {
+      learnSections(allPrograms(object));
       opened = openObject(object.bytes, libbpfName(object.name));
       log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
       configure(opened, { object, log, detail, held });
@@ -80,6 +82,13 @@ function tryToLoad({ object, detail }: { object: ObjectToLoad; detail: LogDetail
     log?.free();
     held.forEach(closeFd);
   }
+}
+
+/**
+ * Tells libbpf before 1.3 which programs `struct_ops.s` has: it checks them when it opens an object, before a type can be set.
+ */
+export function learnSections(programs: readonly ProgramToVerify[]): void {
+  if (programs.some(({ type }) => type === "struct_ops")) learnSection("struct_ops.s+", "STRUCT_OPS");
 }
 
 /** Internal maps are named after the object. Without dots in that name, the first dot starts the section name. */
@@ -116,6 +125,7 @@ export function configureMaps(opened: BpfObject, object: Omit<ObjectToLoad, "pro
     if (object.unusedMaps?.has(map.name) === true) map.leaveOut();
     const entries = object.maxEntries?.get(map.name);
     if (entries !== undefined) map.setMaxEntries(entries);
+    if (object.structs?.get(map.name)?.linked === true) map.setFlag("link");
   }
   for (const global of object.globals) writeGlobal(opened.maps, global);
   for (const [name, there] of object.reuse) reuse(opened.maps, name, there);

@@ -11,7 +11,7 @@ import { isWhole } from "../../errors/verifier-log.ts";
 import type { ObjectToLoad, ObjectToVerify, Verification } from "../../platform/kernel.ts";
 import { loadFailure } from "../explain/load-failure.ts";
 import { translate } from "../kernel-failure.ts";
-import { configureMaps, libbpfName, notFound, setType } from "./load-object.ts";
+import { configureMaps, learnSections, libbpfName, notFound, setType } from "./load-object.ts";
 
 const NONE: ObjectToLoad["reuse"] = new Map();
 
@@ -31,7 +31,7 @@ export function verify(object: ObjectToVerify): Verification {
 }
 
 function failureOf(object: ObjectToVerify, { thrown, messages, log }: Outcome): unknown {
-  const evidence = { object: object.name, programs: [object.program] };
+  const evidence = { ...object, object: object.name, programs: [object.program] };
   // The verifier was not reached: there is no path to show.
   if (log.trim() === "") return loadFailure(thrown, { ...evidence, messages, log: "" });
   const second = attempt(object, "path");
@@ -60,6 +60,7 @@ function attempt(object: ObjectToVerify, detail: LogDetail): Outcome {
   let outcome = { type: 0, jitedSize: 0, thrown: null as unknown };
   try {
     collectMessages(messages, () => {
+      learnSections([object.program]);
       opened = openObject(object.bytes, libbpfName(object.name));
       log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
       const program = opened.selectOnly(object.program.name);

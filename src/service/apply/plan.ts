@@ -21,7 +21,7 @@ import { IN_THIS_BOOT, targetOf } from "../attach/target-of.ts";
 import type { Context } from "../operation.ts";
 import { detailsOfTarget } from "../operations/attach.ts";
 import { type LoadInput, type LoadPlan, planLoad } from "../operations/load.ts";
-import { type Group, requireMovable, withMaps } from "../operations/replace-program.ts";
+import { type Group, requireMovable, withMaps } from "../replace/take-places.ts";
 import { mapsInUse } from "../load/shared-maps.ts";
 import { inOrderOfRemoval, requireNotReplaced } from "../removal/remove-program.ts";
 import type { AttachTarget } from "../requests/attach-request.ts";
@@ -252,82 +252,130 @@ export async function planApply(
 ): Promise<ApplyPlan> {
   const objects = [...planned.values()].flat();
   findPrograms(host, objects);
-  const applied = host.store.applied();
-  const links = host.store.links();
-  const attachments = attachmentsOf(host, { links, dispatchers: host.store.dispatchers() });
-  // Lost, too, is what an interface has taken along into another namespace: there it has no name that a document gave.
-  const isLost = (link: LinkRecord): boolean => {
-    const found = attachments.ofLink(link);
-    const hasMoved = link.details.kind === "tcx" && found?.present === true && found.interface === null;
-    return found?.present === false || hasMoved;
-  };
-  const watched = new Set<string | null>();
-  let watchesNamespaces = false;
-  const targets = ({ target, metadata, place }: Wanted): Wanted[] => {
-    try {
-      const found = targetsOf(host, target, options.waits);
-      if (found.changes && "netns" in target) {
-        if (target.netns !== null && /[*?]/.test(target.netns)) watchesNamespaces = true;
-        else watched.add(target.netns);
-        for (const each of found.targets) if ("netns" in each) watched.add(each.netns);
-      }
-      return found.targets.map((each) => ({ target: each, metadata, place }));
-    } catch (thrown) {
-      throw located(thrown, place);
-    }
-  };
+  const state = stateOf(host);
+  const finder = targetFinder(host, options.waits);
   const units: PlannedUnit[] = [];
   for (const [unit, ofUnit] of planned) {
     const steps: Step[] = [];
-    const takenOver: { what: "program" | "link"; id: number; origin: string }[] = [];
-    const take = (what: "program" | "link", id: number, from: string | undefined, origin: string): void => {
-      if (from !== undefined && from !== origin) takenOver.push({ what, id, origin });
-    };
+    const takenOver: TakenOver[] = [];
     for (const object of ofUnit) {
-      const { origin } = object.desired;
       const { steps: own, renewed } = programSteps(host, object, objects, context);
       steps.push(...own);
       for (const slot of object.slots) {
-        const wants = slot.attach.flatMap(targets);
-        const { record } = slot;
-        if (record === null) {
-          steps.push(...wants.map((want) => ({ do: "attach", slot, ...want }) as const));
-          continue;
-        }
-        take("program", record.id, applied.programs.get(record.id), origin);
-        const there = links.filter(({ programId }) => programId === record.id);
-        const isMade = (link: LinkRecord): boolean => applied.links.has(link.id);
-        for (const link of there) take("link", link.id, applied.links.get(link.id), origin);
-        if (renewed)
-          steps.push(
-            ...renewedLinks(
-              slot,
-              wants,
-              there.filter((link) => !isLost(link) && !isMade(link)),
-            ),
-          );
-        else steps.push(...(await linkSteps(host, { slot, record, wants, there, isMade, isLost })));
+        const wants = slot.attach.flatMap(finder.find);
+        steps.push(...(await slotSteps(host, state, { slot, wants, renewed })));
+        takenOver.push(...takenOverBy(state, slot));
       }
     }
     units.push({ application: unit.application, steps, takenOver });
   }
-  if (options.prune) {
-    const kept = new Set(objects.flatMap(({ slots }) => slots.map(({ record }) => record?.id)));
-    const dropped = host.store
-      .programs()
-      .filter(({ id }) => options.origins.has(applied.programs.get(id) ?? "") && !kept.has(id));
-    for (const [application, records] of Map.groupBy(dropped, ({ metadata }) => applicationOf(metadata))) {
-      const steps = inOrderOfRemoval(records).map(
-        (record) =>
-          ({ do: "unload", record, links: links.filter(({ programId }) => programId === record.id) }) as const,
-      );
-      const at = units.findIndex((unit) => unit.application === application);
-      const unit = units[at];
-      if (unit === undefined) units.push({ application, steps, takenOver: [] });
-      else units[at] = { ...unit, steps: [...unit.steps, ...steps] };
-    }
+  const { watched, watchesNamespaces } = finder.watch();
+  return {
+    units: options.prune ? withUnloads(host, state, { units, objects, options }) : units,
+    watched,
+    watchesNamespaces,
+  };
+}
+
+type TakenOver = PlannedUnit["takenOver"][number];
+
+/** What is attached, and what earlier applies made, each for its document. */
+interface State {
+  readonly applied: ReturnType<Host["store"]["applied"]>;
+  linksOf(record: ProgramRecord): LinkRecord[];
+  /** It is not where it was attached any more. */
+  isLost(link: LinkRecord): boolean;
+}
+
+function stateOf(host: Host): State {
+  const links = host.store.links();
+  const attachments = attachmentsOf(host, { links, dispatchers: host.store.dispatchers() });
+  return {
+    applied: host.store.applied(),
+    linksOf: ({ id }) => links.filter(({ programId }) => programId === id),
+    // Lost, too, is what an interface has taken along into another namespace: there it has no name that a document gave.
+    isLost(link) {
+      const found = attachments.ofLink(link);
+      const hasMoved = link.details.kind === "tcx" && found?.present === true && found.interface === null;
+      return found?.present === false || hasMoved;
+    },
+  };
+}
+
+/** Finds the interfaces of attachments, and keeps where others may come later. */
+function targetFinder(host: Host, waits: Options["waits"]) {
+  const watched = new Set<string | null>();
+  let watchesNamespaces = false;
+  return {
+    find({ target, metadata, place }: Wanted): Wanted[] {
+      try {
+        const found = targetsOf(host, target, waits);
+        if (found.changes && "netns" in target) {
+          if (target.netns !== null && /[*?]/.test(target.netns)) watchesNamespaces = true;
+          else watched.add(target.netns);
+          for (const each of found.targets) if ("netns" in each) watched.add(each.netns);
+        }
+        return found.targets.map((each) => ({ target: each, metadata, place }));
+      } catch (thrown) {
+        throw located(thrown, place);
+      }
+    },
+    watch: () => ({ watched: [...watched], watchesNamespaces }),
+  };
+}
+
+interface Attaching {
+  readonly slot: Slot;
+  readonly wants: readonly Wanted[];
+  /** Its program is replaced, or loaded anew. */
+  readonly renewed: boolean;
+}
+
+/** The steps for the links of one program. */
+async function slotSteps(host: Host, state: State, { slot, wants, renewed }: Attaching): Promise<readonly Step[]> {
+  const { record } = slot;
+  if (record === null) return wants.map((want) => ({ do: "attach", slot, ...want }) as const);
+  const { isLost } = state;
+  const there = state.linksOf(record);
+  const isMade = (link: LinkRecord): boolean => state.applied.links.has(link.id);
+  if (!renewed) return linkSteps(host, { slot, record, wants, there, isMade, isLost });
+  const others = there.filter((link) => !isLost(link) && !isMade(link));
+  return renewedLinks(slot, wants, others);
+}
+
+/** What an apply of another document made, and this one takes over. */
+function takenOverBy({ applied, linksOf }: State, { record, object }: Slot): TakenOver[] {
+  if (record === null) return [];
+  const { origin } = object.desired;
+  const isOthers = (from: string | undefined): boolean => from !== undefined && from !== origin;
+  const program = isOthers(applied.programs.get(record.id))
+    ? [{ what: "program", id: record.id, origin } as const]
+    : [];
+  const links = linksOf(record).filter(({ id }) => isOthers(applied.links.get(id)));
+  return [...program, ...links.map(({ id }) => ({ what: "link", id, origin }) as const)];
+}
+
+/** Adds the unloads of what an earlier apply of these documents loaded, and none of them names any more. */
+function withUnloads(
+  host: Host,
+  { applied, linksOf }: State,
+  { units, objects, options }: { units: readonly PlannedUnit[]; objects: readonly PlannedObject[]; options: Options },
+): PlannedUnit[] {
+  const kept = new Set(objects.flatMap(({ slots }) => slots.map(({ record }) => record?.id)));
+  const dropped = host.store
+    .programs()
+    .filter(({ id }) => options.origins.has(applied.programs.get(id) ?? "") && !kept.has(id));
+  const all = [...units];
+  for (const [application, records] of Map.groupBy(dropped, ({ metadata }) => applicationOf(metadata))) {
+    const steps = inOrderOfRemoval(records).map(
+      (record) => ({ do: "unload", record, links: linksOf(record) }) as const,
+    );
+    const at = all.findIndex((unit) => unit.application === application);
+    const unit = all[at];
+    if (unit === undefined) all.push({ application, steps, takenOver: [] });
+    else all[at] = { ...unit, steps: [...unit.steps, ...steps] };
   }
-  return { units, watched: [...watched], watchesNamespaces };
+  return all;
 }
 
 /**

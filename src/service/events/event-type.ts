@@ -59,43 +59,91 @@ export function usersOf(host: Host, { id, programs }: KnownMap): KernelProgram[]
 
 const refuse = (reason: string): BpfmanError => new BpfmanError("INVALID_OBJECT", reason);
 
+/** How many bytes an event of a type has in the buffer: that of a perf buffer is padded, with the size in front, to 8 bytes. */
+export const eventBytes = ({ bytes }: ValueType, isRing: boolean): number =>
+  isRing ? bytes : Math.ceil((bytes + 4) / 8) * 8 - 4;
+
 /**
- * Returns the type that is named, or the only one that it can be; null if there is none, or no BTF. Throws TYPE_NOT_FOUND,
- * TYPE_AMBIGUOUS, INVALID_OBJECT for BTF that contradicts itself.
+ * Returns the types that are named, or those that events can be, by the sizes of their events; none if there are none, or no
+ * BTF. Throws TYPE_NOT_FOUND, TYPE_AMBIGUOUS for two of one size, INVALID_OBJECT for BTF that contradicts itself.
  */
-export function eventType(host: Host, known: KnownMap, named: string | null): ValueType | null {
+export function eventTypes(
+  host: Host,
+  known: KnownMap,
+  { named, isRing }: { readonly named: readonly string[]; readonly isRing: boolean },
+): Map<number, ValueType> {
+  const btfs = btfsOf(host, known);
+  const typesIn = (btf: Btf, ids: readonly number[]) =>
+    ids.flatMap((id): Found[] => {
+      const type = valueTypes(btf)(id);
+      return type === null ? [] : [{ type, name: typeName(btf, id) }];
+    });
+  const first = (idsOf: (btf: Btf) => readonly number[]): Found[] =>
+    btfs
+      .values()
+      .map((btf) => typesIn(btf, idsOf(btf)))
+      .find((found) => found.length > 0) ?? [];
+  const found =
+    named.length === 0
+      ? first((btf) => candidates(btf, known.name))
+      : named.flatMap((name) => {
+          const [type] = first((btf) => typesNamed(btf, name).slice(0, 1));
+          if (type === undefined) throw notFound(known, name, btfs);
+          return [type];
+        });
+  const sizes = Map.groupBy(found, ({ type }) => eventBytes(type, isRing));
+  for (const [bytes, alike] of sizes) {
+    const names = [...new Set(alike.map(({ name }) => name))].sort();
+    if (names.length === 1) continue;
+    throw new BpfmanError(
+      "TYPE_AMBIGUOUS",
+      `an event of ${bytes} bytes of map ${known.id} (${known.name}) can be of ${names.length} types: ${names.join(", ")}`,
+      {
+        details: { map_id: known.id, types: names },
+        hint: `types are told apart by their sizes: choose one of each, as in --type "${names[0]}"`,
+      },
+    );
+  }
+  return new Map([...sizes].flatMap(([bytes, [one]]) => (one === undefined ? [] : [[bytes, one.type]])));
+}
+
+/** BTF of the programs that use the map, each once. */
+function btfsOf(host: Host, known: KnownMap): Btf[] {
   const objects = new Map(usersOf(host, known).map((program) => [program.btfId, program]));
-  const btfs = [...objects.values()].flatMap((program) => {
+  return [...objects.values()].flatMap((program) => {
     const bytes = host.kernel.programBtf(program);
     return bytes === null ? [] : [btfOf(bytes, refuse)];
   });
-  for (const btf of btfs) {
-    const found = named === null ? candidates(btf, known.name) : typesNamed(btf, named).slice(0, 1);
-    const [id] = found;
-    if (id === undefined) continue;
-    if (found.length > 1) {
-      const names = found.map((each) => typeName(btf, each)).sort();
-      throw new BpfmanError(
-        "TYPE_AMBIGUOUS",
-        `${names.length} types can be that of the events of map ${known.id} (${known.name}): ${names.join(", ")}`,
-        { details: { map_id: known.id, types: names }, hint: `choose one, as in: --type "${names[0]}"` },
-      );
-    }
-    const type = valueTypes(btf)(id);
-    if (type !== null) return type;
-  }
-  if (named === null) return null;
-  const names = new Set(
-    btfs.flatMap((btf) =>
-      ids(btf).flatMap((id) => {
-        const { kind, nameAt } = typeOf(btf, id);
-        const name = isStruct(kind) ? btf.strings.name(nameAt) : "";
-        return name === "" ? [] : [name];
-      }),
-    ),
+}
+
+/** Returns the names of the structs that events can be; of all structs, unless only `likely` ones are wanted and there are any. */
+export function structsFor(host: Host, known: KnownMap, likely: boolean): string[] {
+  const btfs = btfsOf(host, known);
+  const found = likely ? namesOf(btfs, (btf) => candidates(btf, known.name)) : [];
+  return found.length > 0 ? found : namesOf(btfs, ids);
+}
+
+/** Returns the names of the structs among these types. */
+function namesOf(btfs: readonly Btf[], idsOf: (btf: Btf) => readonly number[]): string[] {
+  const names = btfs.flatMap((btf) =>
+    idsOf(btf).flatMap((id) => {
+      const { kind, nameAt } = typeOf(btf, id);
+      const name = isStruct(kind) ? btf.strings.name(nameAt) : "";
+      return name === "" ? [] : [name];
+    }),
   );
+  return [...new Set(names)].sort();
+}
+
+interface Found {
+  readonly type: ValueType;
+  /** As C spells it. */
+  readonly name: string;
+}
+
+function notFound(known: KnownMap, named: string, btfs: readonly Btf[]): BpfmanError {
   const reason = btfs.length === 0 ? "its programs have no type information (BTF)" : "its programs know no such type";
-  throw new BpfmanError(
+  return new BpfmanError(
     "TYPE_NOT_FOUND",
     `no type "${named}" for the events of map ${known.id} (${known.name}): ${reason}`,
     {
@@ -103,7 +151,7 @@ export function eventType(host: Host, known: KnownMap, named: string | null): Va
       hint:
         btfs.length === 0
           ? "compile them with -g, or leave out --type to see bytes"
-          : `${whatThereIs(named, [...names].sort(), { there: "there are", none: "there are none" })}; a global such as "const struct T *unused" puts a type there`,
+          : `${whatThereIs(named, namesOf(btfs, ids), { there: "there are", none: "there are none" })}; a global such as "const struct T *unused" puts a type there`,
     },
   );
 }

@@ -40,6 +40,9 @@ const WITHOUT_SIZE: ReadonlySet<number> = new Set([
 /** Reports whether the kernel rejects a map of this type with 0 entries. */
 export const needsSize = (type: number): boolean => type <= TYPE_KNOWN_MAX && !WITHOUT_SIZE.has(type);
 
+/** Reports whether a map is a struct of the kernel's hooks. */
+export const isStruct = ({ type }: KernelMap): boolean => type === TYPE.structOps;
+
 const F_NO_COMMON_LRU = 1 << 1;
 /** Flags for the descriptor that is created with the map, which the kernel does not store. */
 const F_RDONLY = 1 << 3;

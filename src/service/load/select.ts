@@ -21,7 +21,7 @@ const theOthers = (isOneOfAll: boolean): string =>
  * request insists; between tc and tcx, the user decides, since the program is the same. If the section name belongs to
  * no type, the user decides.
  */
-function settleType(asked: ProgramSelector, { name, kind, section }: ObjectProgram, isOneOfAll: boolean): ProgramType {
+function settleType(asked: ProgramSelector, { name, kind, section }: ObjectProgram): ProgramType {
   const wanted = asked.actualType ?? asked.type ?? kind;
   if (wanted === null) {
     throw new BpfmanError("INVALID_PROGRAM", `section "${section}" of program "${name}" does not say its type`, {
@@ -29,13 +29,7 @@ function settleType(asked: ProgramSelector, { name, kind, section }: ObjectProgr
       hint: `${sectionLike(section)}name it TYPE:${name}`,
     });
   }
-  const { family, sectionDecides, loads, display, loadOnly } = factsOf(kind ?? wanted);
-  if (!loads) {
-    throw new BpfmanError("NOT_SUPPORTED", `program "${name}" is ${display} program, which bpfman does not load`, {
-      details: { program: name, section },
-      hint: `${loadOnly}${theOthers(isOneOfAll)}`,
-    });
-  }
+  const { family, sectionDecides } = factsOf(kind ?? wanted);
   if (kind === null || kind === wanted) return wanted;
   if (family !== null && family === factsOf(wanted).family) {
     const isChosen = (asked.actualType ?? null) !== null || !sectionDecides;
@@ -165,7 +159,7 @@ export function selectPrograms(object: ObjectFile, selectors: readonly ProgramSe
       });
     }
     const isOneOfAll = !named.has(asked.name);
-    const type = settleType(asked, program, isOneOfAll);
+    const type = settleType(asked, program);
     requireAttachType(type, program);
     const attachFunction = settleFunction(type, asked, program, isOneOfAll);
     return Object.freeze({ name: asked.name, type, section: program.section, attachFunction });

@@ -4,11 +4,12 @@ import type { ProgramRecord } from "../../domain/program.ts";
 import type { ObjectFile, ObjectMap } from "../../domain/object-file.ts";
 import { mapPin } from "../../domain/pin.ts";
 import { BpfmanError } from "../../errors/error.ts";
+import type { ObjectForLibbpf } from "../../object/object-file.ts";
 import { whatThereIs } from "../../errors/suggest.ts";
 import type { Host } from "../../platform/host.ts";
 import type { MapToReuse } from "../../platform/kernel.ts";
 import type { LoadRequest } from "../requests/load-request.ts";
-import { needsSize, requireSameShape, type There } from "./map-shape.ts";
+import { isStruct, needsSize, requireSameShape, type There } from "./map-shape.ts";
 
 /** An existing map to use. */
 export interface SharedMap extends MapToReuse {
@@ -105,8 +106,8 @@ interface Asked {
   /** The object file's contents. */
   readonly bytes: Uint8Array;
   readonly object: ObjectFile;
-  /** Maps that are not created. */
-  readonly unused: ReadonlySet<string>;
+  readonly unusedMaps: ReadonlySet<string>;
+  readonly structs: ObjectForLibbpf["structs"];
   readonly request: Pick<LoadRequest, "maps" | "mapEntries"> & {
     readonly mapOwnerId: ProgramId | null;
     /** Those of a program whose place is taken. */
@@ -134,11 +135,11 @@ export interface MapPlan {
 }
 
 /**
- * Returns the existing maps to use, after checking their shapes, and the sizes of maps to create, without those in `unused`.
+ * Returns the existing maps to use, after checking their shapes, and the sizes of maps to create, without those in `unusedMaps`.
  * Throws MAP_OWNER_NOT_FOUND, MAP_NOT_FOUND, MAP_MISMATCH, MAP_SIZE_MISSING, and STATE_CONFLICT if an owner's pin is gone or
  * a pin holds a different map than our rows say.
  */
-export function planMaps(host: Host, { bytes, object, unused, request }: Asked): MapPlan {
+export function planMaps(host: Host, { bytes, object, unusedMaps, structs, request }: Asked): MapPlan {
   const { maps: named, mapEntries, mapOwnerId, kept = null } = request;
   requireKnown(object, [...Object.keys(named), ...Object.keys(mapEntries)]);
   const owned = mapOwnerId === null ? kept : ownedMaps(host, mapOwnerId);
@@ -153,7 +154,7 @@ export function planMaps(host: Host, { bytes, object, unused, request }: Asked):
 
   const reuse = new Map<string, SharedMap>();
   for (const defined of object.maps) {
-    if (unused.has(defined.name)) continue;
+    if (unusedMaps.has(defined.name)) continue;
     const map = { ...defined, maxEntries: mapEntries[defined.name] ?? defined.maxEntries };
     const found = find(map);
     if (found === null) {
@@ -163,6 +164,19 @@ export function planMaps(host: Host, { bytes, object, unused, request }: Asked):
     const content = host.kernel.mapContent(found.map.id);
     requireSameShape(map, found, content && { content, bytes });
     reuse.set(map.name, found.pin);
+  }
+  // Of the same struct, more members: the kernel checks each program by itself.
+  for (const name of structs.keys()) {
+    const path = owned?.pins.get(name);
+    if (path === undefined || owned === null) continue;
+    const { map, pin, owner } = ownersMap(host, name, { path, owner: owned.owner });
+    if (!isStruct(map)) {
+      throw new BpfmanError("MAP_MISMATCH", `share struct "${name}": the map "${name}" of ${owner} is no struct`, {
+        details: { map: name },
+        hint: "leave out the owner",
+      });
+    }
+    reuse.set(name, pin);
   }
   return { reuse, maxEntries: new Map(Object.entries(mapEntries)) };
 }

@@ -1,4 +1,5 @@
 /** Keys and values of a map by their types: from BTF, from what the kernel defines for a type of map, else bytes in hex. */
+import type { ProgramId } from "../../domain/ids.ts";
 import { mapKind } from "../../domain/map-kinds.ts";
 import { mapTypeJson } from "../../domain/kernel-words.ts";
 import { BpfmanError } from "../../errors/error.ts";
@@ -118,10 +119,14 @@ function kernelValue({ type, valueSize }: KernelMap): ValueType | null {
   if (reference?.required === true) return number(`${reference.kind} id`);
   if (reference !== null) {
     const first = type === 16 ? "qsize" : "ifindex";
-    return recordType(type === 16 ? "struct bpf_cpumap_val" : "struct bpf_devmap_val", 8, [
+    const record = recordType(type === 16 ? "struct bpf_cpumap_val" : "struct bpf_devmap_val", 8, [
       { name: first, at: 0, type: number("__u32") },
-      { name: "prog_id", at: 4, type: number("__u32") },
+      { name: "prog_id", at: reference.at, type: number("__u32") },
     ]);
+    // What is no object is the interface, or the size of the queue.
+    const read: ValueType["read"] = (value, into, at, path) =>
+      record.read(typeof value === "object" ? value : { [first]: value }, into, at, path);
+    return { ...record, read };
   }
   switch (type) {
     case 14:
@@ -331,6 +336,34 @@ export function valueBytes({ value, open }: TypedMap, written: unknown): Uint8Ar
   for (const { cpu, value: own } of listed) {
     value.read(own, viewOf(bytes), processors.indexOf(cpu as number) * step, `value of processor ${cpu}`);
   }
+  return bytes;
+}
+
+/** Maps of devices and of processors (include/uapi/linux/bpf.h). */
+const OPTIONAL_PROGRAM: readonly number[] = [14, 16, 25];
+
+/** The bytes of a value that refers to this program, beside what else is written. Throws INVALID_VALUE. */
+export function valueWithProgram(map: TypedMap, written: unknown, program: ProgramId): Uint8Array {
+  const { known, open } = map;
+  const { reference } = mapKind(open.map);
+  if (reference?.kind !== "program") {
+    const { type } = open.map;
+    const what = `entries of map ${known.id} (${known.name}) of type ${mapTypeJson(type)} run no program`;
+    throw wrongValue(
+      "program",
+      what,
+      OPTIONAL_PROGRAM.includes(type)
+        ? "declare the value as struct bpf_devmap_val or struct bpf_cpumap_val"
+        : "those of arrays of programs, devmaps and cpumaps do",
+    );
+  }
+  if (reference.required && written !== undefined)
+    throw wrongValue("value", "the program is the whole value", 'leave the word before "prog" out');
+  const bytes = reference.required ? new Uint8Array(open.valueBytes) : valueBytes(map, written);
+  const view = viewOf(bytes);
+  const other = view.getUint32(reference.at, true);
+  if (other !== 0 && other !== program) throw wrongValue("value", `it names program ${other}, and "prog" ${program}`);
+  view.setUint32(reference.at, program, true);
   return bytes;
 }
 

@@ -32,7 +32,7 @@ import { inOrderOfRemoval, removeProgram, requireNotReplaced, requireOwnPins } f
 import { type ApplyRequest, applyRequest } from "../requests/apply-requests.ts";
 import { attach, typedPlace } from "./attach.ts";
 import { fetchImage, type LoadInput, planLoad } from "./load.ts";
-import { type Pair, removeReplaced, settlePlaces, takePlaces } from "./replace-program.ts";
+import { type Pair, removeReplaced, settlePlaces, takePlaces } from "../replace/take-places.ts";
 import { updateLink } from "./update-link.ts";
 
 /** A request, with its documents read and its images pulled. */

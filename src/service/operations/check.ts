@@ -151,7 +151,6 @@ async function toVerify(
     const spec = { name, type, section, attachFunction: settlePart(asked, program, false) };
     return toReplace(host, withTargetId(host, spec, context));
   }
-  if (type === "struct_ops") return { skipped: "it is checked as a member of its struct, which bpfman does not load" };
   if (type === null || !KINDS[type].needsFunction) return { name, type, attachFunction: null };
   const attachFunction = asked?.attachFunction ?? target;
   if (attachFunction !== null) return { name, type, attachFunction };

@@ -24,7 +24,7 @@ const completeRequest = v.strictObject({
   prefix: v.pipe(v.string(), v.maxLength(NAME_CHARS_MAX)),
   /** The namespace of the interfaces; null for the caller's own. */
   netns: v.optional(v.nullable(path), null),
-  /** The object file of the programs or variables, or the target of the functions. */
+  /** The object file of the programs or variables, the target of the functions, or the source of the events. */
   file: v.optional(v.nullable(path), null),
   /** The program whose kind of hook to complete. */
   programId: v.optional(v.nullable(idOrName), null),
@@ -80,7 +80,7 @@ function objectFile(host: Host, file: string | null): ObjectFile | null {
 
 /** Returns the ways to request a program. A program in a TC section can be loaded for either hook. */
 function selectors(host: Host, { name, kind, section, target }: ObjectProgram): Value[] {
-  if (kind === null || !KINDS[kind].loads) return [];
+  if (kind === null) return [];
   if (kind === "freplace") {
     return host.store
       .programSummaries()
@@ -204,6 +204,11 @@ function* candidates(host: Host, request: CompleteRequest): Iterable<Value> {
       return yield* maps([...knownMaps(host.store.programs()).values()], prefix);
     case "event-source":
       return yield* eventSources(host, prefix);
+    case "event-type": {
+      const { structsFor } = require("../events/event-type.ts") as typeof import("../events/event-type.ts");
+      const { findSource } = require("../events/find-source.ts") as typeof import("../events/find-source.ts");
+      return file === null ? undefined : yield* structsFor(host, findSource(host, file), prefix === "").map(plain);
+    }
     case "object-program":
       for (const program of objectFile(host, file)?.programs ?? []) {
         yield* selectors(host, program);

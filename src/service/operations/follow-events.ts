@@ -5,7 +5,7 @@ import { bytesType, type ValueType } from "../../object/btf-value.ts";
 import type { JsonText } from "../../object/json-text.ts";
 import type { Host } from "../../platform/host.ts";
 import type { EventTaker, OpenEvents } from "../../platform/kernel.ts";
-import { eventType, usersOf } from "../events/event-type.ts";
+import { eventTypes, usersOf } from "../events/event-type.ts";
 import { findSource } from "../events/find-source.ts";
 import { follow, type Put } from "../events/follow.ts";
 import type { KnownMap } from "../map/find-map.ts";
@@ -21,24 +21,28 @@ const [EVENT, RAW] = ["event", "raw"].map((name) => ({
   after: encoder.encode(`,"${name}":`),
 }));
 
-/** The kernel pads what goes through a perf buffer, with the size in front, to 8 bytes. */
-const paddedForPerf = (bytes: number): number => Math.ceil((bytes + 4) / 8) * 8 - 4;
+/** Begins a line that says which of several types the event has. */
+const namedStart = ({ name }: ValueType) => ({
+  alone: encoder.encode(`{"type":${JSON.stringify(name)},"event":`),
+  after: encoder.encode(`,"type":${JSON.stringify(name)},"event":`),
+});
 
-/** Puts out events by their type. `unfit` is called with the size of each that does not have the type's. */
-function takerOf(type: ValueType | null, put: Put, unfit: (bytes: number) => void): EventTaker {
+/** Puts out events by the types of their sizes. `unfit` is called with the size of each for which there is none. */
+function takerOf(types: ReadonlyMap<number, ValueType>, put: Put, unfit: (bytes: number) => void): EventTaker {
+  const starts = new Map([...types].map(([size, type]) => [size, types.size > 1 ? namedStart(type) : EVENT]));
   let [view, at, bytes, cpu]: Parameters<EventTaker["event"]> = [new DataView(new ArrayBuffer(0)), 0, 0, null];
   const asBytes = new Map<number, ValueType>();
   const write = (out: JsonText): void => {
-    const fits = type !== null && bytes === (cpu === null ? type.bytes : paddedForPerf(type.bytes));
-    if (type !== null && !fits) unfit(bytes);
-    const { alone, after } = (fits ? EVENT : RAW) as NonNullable<typeof EVENT>;
+    const type = types.get(bytes);
+    if (type === undefined && types.size > 0) unfit(bytes);
+    const { alone, after } = (starts.get(bytes) ?? RAW) as NonNullable<typeof EVENT>;
     if (cpu === null) out.raw(alone);
     else {
       out.raw(CPU);
       out.integer(cpu);
       out.raw(after);
     }
-    if (fits) type.write(view, at, out);
+    if (type !== undefined) type.write(view, at, out);
     else {
       if (!asBytes.has(bytes)) asBytes.set(bytes, bytesType("bytes", bytes));
       asBytes.get(bytes)?.write(view, at, out);
@@ -98,7 +102,9 @@ async function followEvents(host: Host, request: FollowEventsRequest, context: C
   const known = findSource(host, request.source);
   const map = host.kernel.map(known.id);
   const isRing = map !== null && isRingBuffer(map);
-  const type = request.raw ? null : eventType(host, known, request.type);
+  const named = typeof request.type === "string" ? [request.type] : (request.type ?? []);
+  const types = request.raw ? new Map<number, ValueType>() : eventTypes(host, known, { named, isRing });
+  const names = [...types.values()].map(({ name }) => name);
   if (!isRing) {
     context.requireCapabilities(["CAP_PERFMON"], "reading a perf buffer");
     requireUnread(host, known, request.foreign);
@@ -108,7 +114,7 @@ async function followEvents(host: Host, request: FollowEventsRequest, context: C
     const what = isRing ? "each event goes to one of the readers" : "it gets no more events, even afterwards";
     log.warn(`process ${pid} (${name}) reads map ${known.id} (${known.name}), too: ${what}`);
   }
-  if (type === null && !request.raw) {
+  if (types.size === 0 && !request.raw) {
     log.warn(
       `the type of the events of map ${known.id} (${known.name}) is not known: they are shown as bytes; --type names a struct`,
     );
@@ -118,15 +124,17 @@ async function followEvents(host: Host, request: FollowEventsRequest, context: C
   let warned = false;
   let taker: EventTaker | null = null;
   const takerFor = (put: Put): EventTaker => {
-    taker ??= takerOf(type, put, (bytes) => {
-      if (!warned)
-        log.warn(`an event has ${bytes} bytes, but ${type?.name} has ${type?.bytes}: such events are shown as bytes`);
+    taker ??= takerOf(types, put, (bytes) => {
+      const sizes = [...types.values()].map((type) => `${type.name} has ${type.bytes}`).join(", ");
+      if (!warned) log.warn(`an event has ${bytes} bytes, but ${sizes}: such events are shown as bytes`);
       warned = true;
     });
     return taker;
   };
   try {
-    context.progress(`reading the events of map ${known.id} (${known.name})${type === null ? "" : ` as ${type.name}`}`);
+    context.progress(
+      `reading the events of map ${known.id} (${known.name})${names.length === 0 ? "" : ` as ${names.join(", ")}`}`,
+    );
     const { results, ...followed } = await follow(host, context, request, request.integers, {
       noun: "events",
       read: (most, put) => events.read(most, takerFor(put)),
@@ -137,7 +145,7 @@ async function followEvents(host: Host, request: FollowEventsRequest, context: C
       },
     });
     return {
-      ...{ map_id: known.id, type: type?.name ?? null, readers },
+      ...{ map_id: known.id, type: names.length === 1 ? (names[0] ?? null) : null, types: names, readers },
       ...{ ...followed, events: results as readonly MapEventAnswer[] },
     };
   } finally {

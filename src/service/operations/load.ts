@@ -146,7 +146,7 @@ export function planLoad(host: Host, input: LoadInput, context: Context): LoadPl
     forLibbpf,
     specs,
     globals: decodeGlobals(request, { bytes, object }),
-    maps: planMaps(host, { bytes, object, unused: forLibbpf.unusedMaps, request }),
+    maps: planMaps(host, { ...forLibbpf, bytes, object, request }),
     metadata: { ...request.metadata, ...application },
     requestedOwner,
     keep: request.keep === true,

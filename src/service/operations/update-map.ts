@@ -1,10 +1,13 @@
 import type { MapChangeAnswer } from "../../domain/answer.ts";
 import { mapKind } from "../../domain/map-kinds.ts";
+import { mapTypeJson } from "../../domain/kernel-words.ts";
+import { BpfmanError } from "../../errors/error.ts";
 import { wrongValue } from "../../object/btf-value.ts";
 import type { Host } from "../../platform/host.ts";
 import { changingMap, factsOf } from "../map/change-map.ts";
-import { keyBytes, referenceOf, valueBytes } from "../map/typed-map.ts";
+import { keyBytes, referenceOf, type TypedMap, valueBytes, valueWithProgram } from "../map/typed-map.ts";
 import { type Context, operation } from "../operation.ts";
+import { programIdOf } from "../require-record.ts";
 import { type UpdateMapRequest, updateMapRequest } from "../requests/map-requests.ts";
 
 /** Writes one entry. */
@@ -14,12 +17,28 @@ const updateMap = (host: Host, request: UpdateMapRequest, context: Context): Pro
     const { shape } = mapKind(open.map);
     if (shape !== "entries" && request.mode !== "any")
       throw wrongValue("mode", "values without keys are only added", "leave --create and --existing out");
+    const program = request.program === null ? null : programIdOf(host, request.program, context);
+    requireBoth(map, request);
     const key = keyBytes(map, request.key);
     context.note(factsOf(map, key));
-    const value = valueBytes(map, request.value);
+    const value = program === null ? valueBytes(map, request.value) : valueWithProgram(map, request.value, program);
     const reference = referenceOf(map, value);
     open.update(key, value, { mode: request.mode, ...(reference === undefined ? {} : { reference }) });
     return { map_id: known.id, name: known.name, changed: 1 };
   });
+
+/** Throws INVALID_VALUE if one of two words is missing: the command line cannot tell which. */
+function requireBoth({ open, known }: TypedMap, { key, value, program }: UpdateMapRequest): void {
+  const { shape, indexed } = mapKind(open.map);
+  const given = [key, program === null ? value : program].filter((each) => each !== undefined);
+  if (shape !== "entries" || given.length !== 1) return;
+  const type = mapTypeJson(open.map.type);
+  const indexes = indexed ? `; keys are indexes from 0 to ${open.map.maxEntries - 1}` : "";
+  throw new BpfmanError(
+    "INVALID_VALUE",
+    `an entry of map ${known.id} (${known.name}) of type ${type} has a key and a value, and only one of them is given`,
+    { details: { map_id: known.id }, hint: `type "bpfman map update ${known.id} KEY VALUE"${indexes}` },
+  );
+}
 
 export const implementation = operation({ request: updateMapRequest, run: updateMap });

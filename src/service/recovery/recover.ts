@@ -14,6 +14,7 @@ import { type MapUsers, mapUsers } from "../removal/map-users.ts";
 import { isLive, type LinkRow, removeLink } from "../removal/remove-link.ts";
 import {
   inBrief,
+  isIntact,
   type Listing,
   listedOnce,
   removeLeftovers,
@@ -37,6 +38,7 @@ export async function recover(
   isOver: (owner: ProcessIdentity) => boolean = host.processes.hasEnded,
 ): Promise<void> {
   host.pins.prepare();
+  if (isIntact(host, listedOnce(host))) return;
   const finish = startEntry(host, context);
   const found = host.store.brief();
   let rows = found;
@@ -45,7 +47,6 @@ export async function recover(
     read ??= mapUsers(host);
     return read;
   };
-  // Usually there is nothing to repair, which one query shows.
   if (rows.some(({ kind, state }) => kind === "dispatcher" || state !== "ready")) {
     await finishWhatBegan(host, users, context);
     if (rows.some(({ kind }) => kind === "volume")) await finishVolumes(host, context);

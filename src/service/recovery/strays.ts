@@ -30,14 +30,11 @@ export function listedOnce({ pins }: Host): Listing {
  * rows are written before pins and deleted after them: either rows were lost, or the pins are another database's.
  */
 export function strayPins(host: Host, list: Listing, readRows: () => readonly RowInBrief[]): string[] {
-  const { paths } = host.pins;
   // Listed before the rows are read: any pin that exists now already had its row.
-  const found = [
-    ...list(paths.root).flatMap((name) => (/^prog_[0-9]+$/.test(name) ? `${paths.root}/${name}` : [])),
-    ...below(list, `${paths.root}/links`, /^[0-9]+(_[0-9]+)?$/),
-  ];
-  const ofChains = DISPATCHER_TYPES.flatMap((type) => below(list, paths.chains(type), CHAIN));
+  const found = pinsOfRows(host, list);
+  const ofChains = pinsOfChains(host, list);
   if (found.length + ofChains.length === 0) return [];
+  if (ofChains.length === 0 && areRecorded(found, host.store.outline().pins)) return [];
   const rows = readRows();
   const named = new Set(rows.flatMap((row) => ("pinPath" in row ? row.pinPath : [])));
   const chains = ofChains.length === 0 ? new Set<string>() : chainPins(host);
@@ -46,12 +43,52 @@ export function strayPins(host: Host, list: Listing, readRows: () => readonly Ro
   return stray.filter((pin) => host.pins.exists(pin)).sort();
 }
 
+/**
+ * Reports whether each row is settled and has its pin, and each pin, directory and object file has its row, as is usual: then
+ * there is nothing to recover. Costs little however many rows there are. To be called under the writer lock.
+ */
+export function isIntact(host: Host, list: Listing): boolean {
+  const { pins, store, files } = host;
+  const { unsettled, pins: recorded } = store.outline();
+  if (unsettled > 0 || !areRecorded(pinsOfRows(host, list), recorded)) return false;
+  if (pinsOfChains(host, list).length > 0) return false;
+  if (list(pins.paths.root).includes(nameOf(pins.paths.testDispatchers))) return false;
+  const directories = list(`${pins.paths.root}/maps`);
+  if (directories.length > 0) {
+    const inUse = new Set(store.mapUses().map(({ mapPinPath }) => mapPinPath));
+    if (!directories.every((name) => inUse.has(`${pins.paths.root}/maps/${name}`))) return false;
+  }
+  const recordedBytecode = store.bytecodePaths();
+  return files.storedBytecode().every((digest) => recordedBytecode.has(files.bytecodePath(digest)));
+}
+
+/** The pins of programs and links that are there. */
+const pinsOfRows = ({ pins: { paths } }: Host, list: Listing): string[] => [
+  ...below(list, paths.root, /^prog_[0-9]+$/),
+  ...below(list, `${paths.root}/links`, /^[0-9]+(_[0-9]+)?$/),
+];
+
+const pinsOfChains = ({ pins: { paths } }: Host, list: Listing): string[] =>
+  DISPATCHER_TYPES.flatMap((type) => below(list, paths.chains(type), CHAIN));
+
+/** Reports whether these are exactly the pins that rows record. */
+function areRecorded(found: readonly string[], pins: readonly string[]): boolean {
+  const recorded = new Set(pins);
+  return recorded.size === found.length && found.every((pin) => recorded.has(pin));
+}
+
+const nameOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
+
 /** Names of revisions and XDP links of chains. */
 const CHAIN = /^dispatcher_[0-9]+_[0-9]+_([0-9]+|link)$/;
 
 /** Returns the paths whose names have the form of bpfman's. */
-const below = (list: Listing, directory: string, ours: RegExp): string[] =>
-  list(directory).flatMap((name) => (ours.test(name) ? `${directory}/${name}` : []));
+function below(list: Listing, directory: string, ours: RegExp): string[] {
+  const paths: string[] = [];
+  // There can be thousands, and methods of arrays cost more.
+  for (const name of list(directory)) if (ours.test(name)) paths.push(`${directory}/${name}`);
+  return paths;
+}
 
 /** Returns the paths that the rows of chains name: links, and directories of revisions. */
 function chainPins(host: Host): Set<string> {

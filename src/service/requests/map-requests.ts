@@ -49,6 +49,8 @@ export const updateMapRequest = v.strictObject({
   map,
   key: written,
   value: written,
+  /** The program that the entry runs: of a devmap or cpumap beside its value, of an array of programs in place of it. */
+  program: v.optional(v.nullable(idOrName), null),
   /** `create` fails if there is an entry with that key, `existing` if there is none. */
   mode: v.optional(v.picklist(["any", "create", "existing"]), "any"),
   raw,
@@ -76,8 +78,8 @@ const extent = {
 export const followEventsRequest = v.strictObject({
   /** A ring buffer or perf buffer, named like a map; or a program that has only one, by its ID, name or application. */
   source: v.union([id, path]),
-  /** The struct that events are; null for the only one that it can be. */
-  type: v.optional(v.nullable(name), null),
+  /** The struct that events are, or several of different sizes; null for those that they can be. */
+  type: v.optional(v.nullable(v.union([name, v.array(name)])), null),
   ...extent,
   raw,
   integers: shown.integers,

@@ -106,6 +106,7 @@ describe("options and their words", () => {
     ["attach 5 tcx |-i lo -d ingress", ["--priority", "--netns", "--metadata", "--quiet"]],
     ["link attach tc 5 lo |-p 1", ["ingress", "egress"]],
     ["dispatcher get |4026531840 2", ["xdp", "tc-ingress", "tc-egress"]],
+    ["map update devices 0 2 ", ["prog"]],
     ["load file --programs ", PROGRAM_TYPES.map((type) => `${type}:`)],
   ])("%j", async (line, wanted) => expect((await valuesAt(line)).slice(0, Math.max(wanted.length, 1))).toEqual(wanted));
 

@@ -14,12 +14,12 @@ const printing =
   };
 
 test("words and options become a request", async () => {
-  const { calls } = await cli("map events 63178/ring --type connection -n 10 --for 1m --raw --foreign");
+  const { calls } = await cli("map events 63178/ring --type connection --type other -n 10 --for 1m --raw --foreign");
   expect(calls.map(({ name, request }) => ({ name, request }))).toEqual([
     {
       name: "map/events",
       request: {
-        ...{ source: "63178/ring", type: "connection", count: 10, forMs: 60_000 },
+        ...{ source: "63178/ring", type: ["connection", "other"], count: 10, forMs: 60_000 },
         ...{ raw: true, foreign: true, integers: "digits" },
       },
     },

@@ -144,10 +144,10 @@ describe("lists", () => {
     ["dispatcher", "dispatcher/list", { type: null, nsid: null, ifindex: null, all: false }],
   ])("%s", (line, name, request) => expectRequests(line, [name, request]));
 
-  test("-q prints ids alone, also with JSON", async () => {
+  test("-q prints ids alone, as JSON a list of them", async () => {
     expect((await answered("program list -q")).out).toBe("7\n9\n");
-    expect((await answered("program list -q -o json")).out).toBe("7\n9\n");
-    expect((await answered("list programs -q -o json")).out).toBe("7\n9\n");
+    expect(JSON.parse((await answered("program list -q -o json")).out)).toEqual([7, 9]);
+    expect(JSON.parse((await answered("list programs -q -o json")).out)).toEqual([7, 9]);
     expect((await answered("list links --quiet")).out).toBe((await answered("link -q")).out);
     expect((await answered("link -q")).out).toBe(LINKS.map((link) => `${link.id}\n`).join(""));
   });

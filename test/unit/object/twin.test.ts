@@ -66,7 +66,12 @@ test("the programs in a program's arrays are loaded along, and those in their ar
 
 test("an object without such arrays stays as it is", () => {
   const bytes = compileBpf('SEC("xdp") int a(struct xdp_md *ctx) { return 2; }');
-  expect(adapted(bytes, "a")).toEqual({ bytes, unusedMaps: new Set(), along: new Map([["a", []]]) });
+  expect(adapted(bytes, "a")).toEqual({
+    bytes,
+    unusedMaps: new Set(),
+    structs: new Map(),
+    along: new Map([["a", []]]),
+  });
 });
 
 test.each(["xdp", "tc"] as const)("a twin of %s has the type of a slot, whatever the program has", (hook) => {

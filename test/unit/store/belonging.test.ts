@@ -2,7 +2,7 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import type { ErrorCode } from "../../../src/errors/codes.ts";
-import { keepReader } from "../../../src/store/kept-reader.ts";
+import { keepReader } from "../../../src/store/kept.ts";
 import { openReadable, openStore } from "../../../src/store/open-store.ts";
 import { failureOf } from "../../expect/failure.ts";
 import { temporaryDirectory } from "../../labs/temporary-directory.ts";

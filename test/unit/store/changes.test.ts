@@ -5,7 +5,7 @@ import { CHANGE_RECORD_BYTES_MAX, CHANGES_MAX } from "../../../src/domain/limits
 import { kernelLinkId, type ProgramId, programId } from "../../../src/domain/ids.ts";
 import type { StorePort } from "../../../src/platform/store.ts";
 import { openStore } from "../../../src/store/open-store.ts";
-import { keepReader } from "../../../src/store/kept-reader.ts";
+import { keepReader, keepWriter } from "../../../src/store/kept.ts";
 import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
 import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
@@ -165,4 +165,42 @@ test("a kept reader sees each commit, and another file that takes the place", ()
   newer.run("PRAGMA user_version = 999");
   newer.close();
   expect(ids).toThrow(/version 999/);
+});
+
+test("a kept writer sees what others have written meanwhile, and another file that takes the place", () => {
+  const open = keepWriter({ path: path(), bootId: "boot-1" });
+  /** What is there, after adding that program, for that session. */
+  const add = (id: number, owner: `${number}:${number}:${number}` | null = null) => {
+    const store = open(owner);
+    try {
+      store.insertProgram(programRecordOf(id), "ready");
+      return store.brief().map((row) => [row.kind === "program" && Number(row.id), row.owner]);
+    } finally {
+      store.close();
+    }
+  };
+  load(1);
+  expect(add(2, "1:2:3").map(String)).toEqual(["1,", "2,1:2:3"]);
+  load(3);
+  writer.deleteProgram(programId(2));
+  expect(add(4).map(String)).toEqual(["1,", "3,", "4,"]);
+  // A change that was broken off inside a transaction.
+  const broken = open(null);
+  expect(() =>
+    broken.transaction(() => {
+      broken.insertProgram(programRecordOf(5), "ready");
+      throw new Error("no");
+    }),
+  ).toThrow("no");
+  broken.close();
+  expect(add(6).map(String)).toEqual(["1,", "3,", "4,", "6,"]);
+  writer.close();
+  for (const file of ["", "-wal", "-shm"]) Bun.spawnSync(["rm", "-f", `${path()}${file}`]);
+  writer = openStore({ path: path(), mode: "write", bootId: "boot-1" });
+  load(7);
+  expect(add(8).map(String)).toEqual(["7,", "8,"]);
+  const newer = new Database(path());
+  newer.run("PRAGMA user_version = 999");
+  newer.close();
+  expect(() => add(9)).toThrow(/version 999/);
 });

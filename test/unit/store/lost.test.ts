@@ -3,7 +3,7 @@ import { Database } from "bun:sqlite";
 import { beforeEach, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { programId } from "../../../src/domain/ids.ts";
-import { keepReader } from "../../../src/store/kept-reader.ts";
+import { keepReader } from "../../../src/store/kept.ts";
 import { openStore } from "../../../src/store/open-store.ts";
 import { failureOf } from "../../expect/failure.ts";
 import { temporaryDirectory } from "../../labs/temporary-directory.ts";
