@@ -2,26 +2,32 @@
  * Compiles the BPF programs from `NAME.bpf.c` to `NAME.bpf.o`: the product's into dist/bpf, the examples' into
  * dist/bpf/examples, and those of the tests and benchmarks into dist/bpf/fixtures and dist/bpf/bench. Skips objects
  * that are newer than their source and this script.
+ *
+ *   bun scripts/build-bpf.ts --arch=arm64    with that processor's system calls and registers, into dist/arm64/bpf
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
+import { type Processor, processorIn } from "./bun-for.ts";
+import { MULTIARCH } from "./debian.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 const SOURCE_ENDING = ".bpf.c";
 
 const DIRECTORIES = [
-  { sources: "src/dispatcher/bpf", objects: "dist/bpf" },
-  { sources: "examples/bpf", objects: "dist/bpf/examples" },
-  { sources: "test/fixtures/bpf", objects: "dist/bpf/fixtures" },
-  { sources: "scripts/bench/bpf", objects: "dist/bpf/bench" },
+  { sources: "src/dispatcher/bpf", objects: "bpf" },
+  { sources: "examples/bpf", objects: "bpf/examples" },
+  { sources: "test/fixtures/bpf", objects: "bpf/fixtures" },
+  { sources: "scripts/bench/bpf", objects: "bpf/bench" },
 ] as const;
 
-/** Debian keeps <asm/types.h>, which <linux/bpf.h> includes, in a directory of its own for each architecture. */
-const MULTIARCH = { x64: "x86_64-linux-gnu", arm64: "aarch64-linux-gnu" } as const;
+/** The value of __TARGET_ARCH_ by which <bpf/bpf_tracing.h> finds arguments in registers. */
+const TARGET_ARCH: Readonly<Record<Processor, string>> = { x64: "x86", arm64: "arm64" };
 
-function includes(): readonly string[] {
-  const triple = process.arch === "arm64" ? MULTIARCH.arm64 : MULTIARCH.x64;
-  return ["-idirafter", `/usr/include/${triple}`];
+/** Debian keeps <asm/types.h>, which <linux/bpf.h> includes, in a directory of its own for each architecture. */
+function flagsFor(processor: Processor): readonly string[] {
+  const triple = MULTIARCH[processor];
+  const headers = processor === process.arch ? `/usr/include/${triple}` : `/usr/${triple}/include`;
+  return [`-D__TARGET_ARCH_${TARGET_ARCH[processor]}`, "-idirafter", headers];
 }
 
 /** `-g` emits the BTF that the kernel and libbpf read. */
@@ -40,10 +46,10 @@ const FLAGS = [
 const modifiedAt = (path: string): number => (existsSync(path) ? statSync(path).mtimeMs : 0);
 
 /** Writes to a temporary file and renames it, so that interrupted or concurrent builds never leave partial files. */
-function compile(source: string, object: string): void {
+function compile(source: string, object: string, processor: Processor): void {
   mkdirSync(dirname(object), { recursive: true });
   const partial = `${object}.${process.pid}`;
-  const command = ["clang", ...FLAGS, ...includes(), "-c", source, "-o", partial];
+  const command = ["clang", ...FLAGS, ...flagsFor(processor), "-c", source, "-o", partial];
   const result = Bun.spawnSync(command, { stdout: "inherit", stderr: "pipe" });
   if (result.exitCode !== 0) {
     rmSync(partial, { force: true });
@@ -59,29 +65,32 @@ interface Job {
   readonly object: string;
 }
 
-function jobs(): Job[] {
+function jobs(processor: Processor): Job[] {
+  const dist = processor === process.arch ? "dist" : join("dist", processor);
   return DIRECTORIES.flatMap(({ sources, objects }) => {
     const directory = join(ROOT, sources);
     const names = existsSync(directory) ? readdirSync(directory).filter((name) => name.endsWith(SOURCE_ENDING)) : [];
     return names.map((name) => ({
       source: join(directory, name),
-      object: join(ROOT, objects, `${basename(name, SOURCE_ENDING)}.bpf.o`),
+      object: join(ROOT, dist, objects, `${basename(name, SOURCE_ENDING)}.bpf.o`),
     }));
   });
 }
 
 /** Compiles the outdated objects and returns their number. Throws if clang is missing or fails. */
-export function buildBpf(): number {
+export function buildBpf(processor = process.arch as Processor): number {
   const script = modifiedAt(import.meta.path);
-  const stale = jobs().filter(({ source, object }) => modifiedAt(object) < Math.max(modifiedAt(source), script));
+  const stale = jobs(processor).filter(
+    ({ source, object }) => modifiedAt(object) < Math.max(modifiedAt(source), script),
+  );
   if (stale.length > 0 && Bun.which("clang") === null) throw new Error("clang is missing: apt install clang");
-  for (const { source, object } of stale) compile(source, object);
+  for (const { source, object } of stale) compile(source, object, processor);
   return stale.length;
 }
 
 if (import.meta.main) {
   try {
-    const built = buildBpf();
+    const built = buildBpf(processorIn(process.argv.slice(2)) ?? undefined);
     console.log(built === 0 ? "build: BPF objects are up to date" : `build: compiled ${built} BPF objects`);
   } catch (failure) {
     console.error(`build: ${failure instanceof Error ? failure.message : failure}`);

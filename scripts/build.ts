@@ -1,21 +1,23 @@
 /**
  * `bun run build`: compiles the BPF objects, then the executable dist/bpfman, and bundles the JSON-RPC client into
  * dist/client.js. Does nothing if no input has changed since the last build (by content, not by time).
+ *
+ *   bun scripts/build.ts                   for this machine's processor: dist/bpfman
+ *   bun scripts/build.ts --arch=arm64      for that processor: dist/arm64/bpfman; the processors are x64 and arm64
  */
 import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
+import { bunFor, type Processor, processorIn } from "./bun-for.ts";
 import { bundle } from "./bundle.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
-const OUTPUT = join(ROOT, "dist/bpfman");
 const CLIENT = join(ROOT, "dist/client.js");
-const STAMP = join(ROOT, "dist/.bpfman.inputs");
 const INPUTS = new Bun.Glob("{src,ffi,rpc,lsp}/**/*.{ts,json,sql}");
 const EMBEDDED = new Bun.Glob("dist/bpf/*.o");
 const SINGLE_INPUTS = ["package.json", "package-lock.json", "tsconfig.json"];
-const SCRIPTS = ["scripts/build.ts", "scripts/bundle.ts", "scripts/no-terminal.ts"];
+const SCRIPTS = ["scripts/build.ts", "scripts/bun-for.ts", "scripts/bundle.ts", "scripts/no-terminal.ts"];
 
 /** Runs a command in the repository and returns its standard output. On failure, prints its output and throws. */
 function run(command: readonly string[]): string {
@@ -45,11 +47,13 @@ function digestOfInputs(commit: string): string {
   return hash.digest("hex");
 }
 
-async function compile(commit: string): Promise<void> {
-  const partial = `${OUTPUT}.partial`;
-  await bundle({ executable: partial }, commit);
+/** `processor` is null for this machine's own. */
+async function compile(output: string, commit: string, processor: Processor | null): Promise<void> {
+  const partial = `${output}.partial`;
+  const other = processor === null ? {} : { processor, bun: bunFor(processor) };
+  await bundle({ executable: partial, ...other }, commit);
   chmodSync(partial, 0o755);
-  renameSync(partial, OUTPUT);
+  renameSync(partial, output);
 }
 
 /** Bundles the client for parent processes into one file that Node.js runs without any package. */
@@ -57,27 +61,28 @@ function bundleClient(): void {
   run([process.execPath, "build", "rpc/client/client.ts", "--target=node", "--format=esm", "--outfile", CLIENT]);
 }
 
-async function build(): Promise<void> {
-  mkdirSync(join(ROOT, "dist"), { recursive: true });
+async function build(processor: Processor | null): Promise<void> {
+  const output = join(ROOT, "dist", processor ?? "", "bpfman");
+  const stamp = join(dirname(output), ".bpfman.inputs");
+  const name = relative(ROOT, output);
+  mkdirSync(dirname(output), { recursive: true });
   process.stdout.write(run([process.execPath, "scripts/build-bpf.ts"]));
   const commit = gitCommit();
   const digest = digestOfInputs(commit);
-  if (existsSync(OUTPUT) && existsSync(CLIENT) && existsSync(STAMP) && readFileSync(STAMP, "utf8") === digest) {
-    console.log("build: dist/bpfman is up to date");
+  if (existsSync(output) && existsSync(CLIENT) && existsSync(stamp) && readFileSync(stamp, "utf8") === digest) {
+    console.log(`build: ${name} is up to date`);
     return;
   }
   const startedAt = performance.now();
-  rmSync(STAMP, { force: true });
-  await compile(commit);
+  rmSync(stamp, { force: true });
+  await compile(output, commit, processor);
   bundleClient();
-  writeFileSync(STAMP, digest);
-  console.log(
-    `build: dist/bpfman ${packageJson.version} (${commit}) in ${Math.round(performance.now() - startedAt)} ms`,
-  );
+  writeFileSync(stamp, digest);
+  console.log(`build: ${name} ${packageJson.version} (${commit}) in ${Math.round(performance.now() - startedAt)} ms`);
 }
 
 try {
-  await build();
+  await build(processorIn(process.argv.slice(2)));
 } catch (failure) {
   console.error(`build: ${failure instanceof Error ? failure.message : failure}`);
   process.exit(1);

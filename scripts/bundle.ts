@@ -1,6 +1,7 @@
 /** How src/main.ts becomes one program: shared by the build and by the test that looks into the bundle. */
 import { join, resolve } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
+import type { Processor } from "./bun-for.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 
@@ -15,8 +16,11 @@ const withoutTerminal: Bun.BunPlugin = {
   },
 };
 
-/** An executable's path, or a directory for the bundle as it is. */
-type Target = { readonly executable: string } | { readonly directory: string };
+/** An executable's path, for this machine's processor or for the one of the given Bun; or a directory for the bundle. */
+type Target =
+  | { readonly executable: string }
+  | { readonly executable: string; readonly processor: Processor; readonly bun: string }
+  | { readonly directory: string };
 
 /**
  * Throws with what the bundler says. The options and why: `splitting` keeps each `import()` a chunk that is read when it
@@ -40,7 +44,13 @@ export async function bundle(target: Target, commit: string): Promise<Bun.BuildO
       ? { outdir: target.directory }
       : {
           bytecode: true,
-          compile: { outfile: target.executable, autoloadBunfig: false, autoloadDotenv: false, jitPolicy: 20 },
+          compile: {
+            ...("bun" in target ? { target: `bun-linux-${target.processor}`, executablePath: target.bun } : {}),
+            outfile: target.executable,
+            autoloadBunfig: false,
+            autoloadDotenv: false,
+            jitPolicy: 20,
+          },
         }),
   });
   if (!output.success) throw new Error(output.logs.join("\n"));

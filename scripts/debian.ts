@@ -2,10 +2,20 @@
  * Downloads packages from Debian's archive with apt and unpacks them, without installing them, from suites that the
  * machine itself does not use. Only reads the machine's own apt configuration.
  */
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import type { Processor } from "./bun-for.ts";
 import { run } from "./vm/run.ts";
+
+/** The names of Debian's directories with what is for one processor: `/usr/lib/aarch64-linux-gnu`. */
+export const MULTIARCH: Readonly<Record<Processor, string>> = {
+  x64: "x86_64-linux-gnu",
+  arm64: "aarch64-linux-gnu",
+};
+
+/** That of this machine's processor. */
+export const OWN_MULTIARCH = MULTIARCH[process.arch as Processor];
 
 /** A directory outside of the repository, for downloads that all checkouts share. */
 export const cacheDirectory = (name: string): string =>
@@ -21,7 +31,8 @@ function knownMirror(): string | null {
   return null;
 }
 
-function mirror(): string {
+/** That mirror, after fetching the lists if need be. Throws if there is none. */
+export function mirror(): string {
   const known = knownMirror();
   if (known !== null) return known;
   run(["apt-get", "-q", "update"]);
@@ -30,16 +41,20 @@ function mirror(): string {
   return found;
 }
 
-/** Options that isolate apt: one suite, its own lists, its own cache. */
-function privateApt(directory: string, suite: string): string[] {
+/** Options that isolate apt: one suite, its own lists, its own cache, as if nothing were installed. */
+function privateApt(directory: string, { suite, architecture }: Wanted): string[] {
   for (const sub of ["lists/partial", "cache/archives/partial"]) mkdirSync(join(directory, sub), { recursive: true });
   const sources = join(directory, "sources.list");
   const keys = ["/usr/share/keyrings/debian-archive-keyring.gpg"];
   writeFileSync(sources, `deb [signed-by=${keys}] ${mirror()} ${suite} main\n`);
+  writeFileSync(join(directory, "status"), "");
+  const other = architecture === undefined ? [] : ["APT::Architecture", "APT::Architectures"];
   return [
+    ...other.map((option) => `${option}=${architecture}`),
     `Dir::Etc::sourcelist=${sources}`,
     "Dir::Etc::sourceparts=/dev/null",
     `Dir::State::lists=${join(directory, "lists")}`,
+    `Dir::State::status=${join(directory, "status")}`,
     `Dir::Cache=${join(directory, "cache")}`,
     "APT::Sandbox::User=root",
     // Only package lists: no translated descriptions, no data for software centres.
@@ -50,22 +65,41 @@ function privateApt(directory: string, suite: string): string[] {
 
 export interface Wanted {
   readonly suite: string;
+  /** As Debian names it; this machine's own if left out. */
+  readonly architecture?: string;
   /** Names of the packages; may use apt's options to look them up. */
   packages(apt: readonly string[]): readonly string[];
+  /** Also what the packages need, for a directory in which they run. */
+  readonly withDependencies?: true;
   /** Runs on the tree before it counts as complete. */
   finish?(tree: string): void;
 }
 
+/** Other than `dpkg -x`, leaves a link to a directory where it is. */
+const UNPACK = 'set -o pipefail; dpkg-deb --fsys-tarfile "$0" | tar -x -C "$1" --keep-directory-symlink';
+
 /** Unpacks packages into `directory/tree`, all or nothing, even if several processes do so at once. Throws if apt fails. */
-export function fetchPackages(directory: string, { suite, packages, finish }: Wanted): void {
+export function fetchPackages(directory: string, wanted: Wanted): void {
   const work = `${directory}.${process.pid}`;
-  mkdirSync(join(work, "tree"), { recursive: true });
+  const tree = join(work, "tree");
+  mkdirSync(tree, { recursive: true });
   try {
-    const apt = privateApt(work, suite);
-    run(["apt-get", ...apt, "-q", "update"]);
-    run(["apt-get", ...apt, "-q", "download", ...packages(apt)], work);
-    for (const file of readdirSync(work)) if (file.endsWith(".deb")) run(["dpkg", "-x", file, "tree"], work);
-    finish?.(join(work, "tree"));
+    const apt = ["apt-get", ...privateApt(work, wanted), "-q"];
+    run([...apt, "update"]);
+    const packages = wanted.packages(apt.slice(1));
+    const archives = wanted.withDependencies ? join(work, "cache/archives") : work;
+    if (wanted.withDependencies) {
+      run([...apt, "-y", "--no-install-recommends", "--download-only", "install", ...packages]);
+      // Since Debian 12, these are links, which no package contains.
+      for (const name of ["bin", "sbin", "lib"]) {
+        mkdirSync(join(tree, "usr", name), { recursive: true });
+        symlinkSync(`usr/${name}`, join(tree, name));
+      }
+    } else run([...apt, "download", ...packages], work);
+    for (const file of readdirSync(archives)) {
+      if (file.endsWith(".deb")) run(["bash", "-c", UNPACK, join(archives, file), tree]);
+    }
+    wanted.finish?.(tree);
     for (const leftover of ["lists", "cache"]) rmSync(join(work, leftover), { recursive: true });
     for (const file of readdirSync(work)) if (file.endsWith(".deb")) rmSync(join(work, file));
     writeFileSync(join(work, "complete"), "");

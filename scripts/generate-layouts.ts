@@ -1,14 +1,16 @@
 /**
  * Writes ffi/layout/generated.ts, with the offsets and sizes of the structs that bpfman passes to the kernel and to
  * libbpf, as the C compiler sees them, and ffi/layout/generated-files.ts, with the file structs that every command
- * needs.
+ * needs. They are the same on all processors that bpfman runs on (test/unit/ffi/layout.test.ts).
  *
  * Kernel structs come from the BTF of the running kernel, because packaged kernel headers lag behind (Debian 12 has
  * those of 6.1, without TCX); libbpf's structs come from its installed header.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Processor } from "./bun-for.ts";
+import { MULTIARCH } from "./debian.ts";
 
 interface StructSource {
   /** Name of the constant in the generated file. */
@@ -493,16 +495,36 @@ function must(command: readonly string[]): string {
   return result.stdout;
 }
 
+/** clang, which compiles for every processor; for another one than this machine's, with the headers that Debian has for it. */
+function compiler(processor: Processor): readonly string[] {
+  const triple = MULTIARCH[processor];
+  const headers =
+    processor === process.arch ? [] : ["-isystem", `/usr/${triple}/include`, "-idirafter", "/usr/include"];
+  return ["clang", `--target=${triple}`, "-w", "-std=gnu11", ...headers];
+}
+
+/** Why nothing can be compiled for the processor here; null if it can. */
+export function compilerObstacle(processor: Processor): string | null {
+  for (const tool of ["clang", "llvm-objcopy"]) if (Bun.which(tool) === null) return `${tool} is not installed`;
+  if (!run([...compiler(processor), "-E", "-include", "stdint.h", "-x", "c", "/dev/null"]).ok)
+    return `the headers for ${processor} are not installed`;
+  if (!run([...compiler(processor), "-E", "-include", "bpf/libbpf.h", "-x", "c", "/dev/null"]).ok)
+    return "libbpf-dev is not installed";
+  return null;
+}
+
 const BTF = "/sys/kernel/btf/vmlinux";
+/** Of all that is generated, what came last. */
+const NEWEST_FIELD = /__u32 target_btf_id;\s+__u64 cookie;\s+\} tracing;/;
 
 /** Why the layouts cannot be generated here; null if they can. */
-export function obstacle(): string | null {
-  for (const tool of ["gcc", "bpftool"]) if (Bun.which(tool) === null) return `${tool} is not installed`;
+export function obstacle(processor: Processor): string | null {
+  if (Bun.which("bpftool") === null) return "bpftool is not installed";
   const dump = run(["bpftool", "btf", "dump", "file", BTF, "format", "c"]);
   if (!dump.ok) return `the kernel's BTF cannot be read: ${dump.stderr.trim()}`;
-  if (!/\bnetkit;/.test(dump.stdout)) return "this kernel's BTF has no netkit (Linux 6.7)";
-  if (!run(["gcc", "-E", "-include", "bpf/libbpf.h", "-x", "c", "/dev/null"]).ok) return "libbpf-dev is not installed";
-  return null;
+  if (!NEWEST_FIELD.test(dump.stdout))
+    return "this kernel is older than the layouts: its BTF has no cookies of tracing links";
+  return compilerObstacle(processor);
 }
 
 /** `cookie=a.b` -> [`cookie`, `a.b`]; `NAME=58` -> [`NAME`, `58`]. */
@@ -511,82 +533,101 @@ function named(field: string): readonly [name: string, member: string] {
   return [name, member];
 }
 
-function printStruct(struct: StructSource): string {
-  const of = struct.type;
-  const fields = struct.fields.map((field) => {
-    const [name, member] = named(field);
-    return `  field("${name}", __builtin_offsetof(${of}, ${member}), sizeof(((${of} *)0)->${member}));`;
-  });
-  const bits = (struct.bits ?? []).map((name) => `  { ${of} x = {0}; x.${name} = 1; bit("${name}", &x, sizeof x); }`);
-  return [`  begin("${struct.name}", "${of}");`, ...fields, `  end();`, ...bits, `  close_struct();`].join("\n");
-}
-
-const C_SUPPORT = `
-extern int printf(const char *, ...);
-static unsigned long last;
-static void begin(const char *name, const char *type) {
-  last = 0;
-  printf("\\n/** ${"%s"} */\\nexport const %s = {\\n  fields: {\\n", type, name);
-}
-static void field(const char *name, unsigned long offset, unsigned long size) {
-  if (offset + size > last) last = offset + size;
-  printf("    %s: { offset: %lu, size: %lu },\\n", name, offset, size);
-}
-static void end(void) { printf("  },\\n"); }
-static void bit(const char *name, const void *memory, unsigned long size) {
-  const unsigned char *bytes = memory;
-  for (unsigned long i = 0; i < size; i++)
-    if (bytes[i]) printf("  %s: { offset: %lu, mask: %u },\\n", name, i, bytes[i]);
-}
-static void close_struct(void) { printf("  size: %lu,\\n} as const;\\n", last); }
-`;
-
-function compileAndRun(directory: string, program: { name: string; include: string; body: string }): string {
-  const source = join(directory, `${program.name}.c`);
-  const binary = join(directory, program.name);
-  writeFileSync(source, `${program.include}\n${C_SUPPORT}\nint main(void) {\n${program.body}\n  return 0;\n}\n`);
-  must(["gcc", "-w", "-std=gnu11", "-I", directory, "-o", binary, source]);
-  return must([binary]);
-}
-
-function printEnum(source: (typeof KERNEL_ENUMS)[number]): string {
-  const values = source.values.map((value) => {
-    const [name, number] = named(value);
-    return `  printf("  ${name.slice(source.prefix.length)}: %d,\\n", ${number});`;
-  });
-  return [`  printf("\\nexport const ${source.name} = {\\n");`, ...values, `  printf("} as const;\\n");`].join("\n");
-}
-
-/** The contents of generated.ts and generated-files.ts in ffi/layout, by name. Throws if {@link obstacle} is not null. */
-export function generateLayouts(): Readonly<Record<string, string>> {
+/** Compiles definitions of constants, behind `preamble`, for a processor, and returns the bytes of each. */
+function compiledBytes(processor: Processor, preamble: string, definitions: readonly string[]): readonly Buffer[] {
   const directory = mkdtempSync(join(tmpdir(), "bpfman-layouts-"));
   try {
-    writeFileSync(join(directory, "vmlinux.h"), must(["bpftool", "btf", "dump", "file", BTF, "format", "c"]));
-    const include = '#define BPF_NO_PRESERVE_ACCESS_INDEX\n#include "vmlinux.h"';
-    const kernel = compileAndRun(directory, {
-      name: "kernel",
-      include,
-      body: [...KERNEL_ENUMS.map(printEnum), ...KERNEL_STRUCTS.map(printStruct)].join("\n"),
+    const at = (name: string) => join(directory, name);
+    const placed = definitions.map((each, index) => `__attribute__((section("wanted${index}"), used)) const ${each};`);
+    writeFileSync(at("source.c"), [preamble, ...placed, ""].join("\n"));
+    must([...compiler(processor), "-c", "-o", at("object.o"), at("source.c")]);
+    return definitions.map((_, index) => {
+      must(["llvm-objcopy", "-O", "binary", `--only-section=wanted${index}`, at("object.o"), at("bytes")]);
+      return readFileSync(at("bytes"));
     });
-    const files = compileAndRun(directory, { name: "files", include, body: FILE_STRUCTS.map(printStruct).join("\n") });
-    const libbpf = compileAndRun(directory, {
-      name: "libbpf",
-      include: "#include <bpf/libbpf.h>",
-      body: LIBBPF_STRUCTS.map(printStruct).join("\n"),
-    });
-    const header = [
-      "// Made by scripts/generate-layouts.ts from the kernel's BTF and libbpf's header. Do not edit.",
-      "// Offsets and sizes in bytes; the size of a struct ends with the last field used here.",
-    ];
-    const text = (body: string) => `${header.join("\n")}\n${body}`;
-    return { "generated.ts": text(`${kernel}${libbpf}`), "generated-files.ts": text(files) };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
+const longs = (expressions: readonly string[]): string => `long values[] = {\n${expressions.join(",\n")}\n}`;
+const readLongs = (bytes: Buffer = Buffer.alloc(0)): number[] =>
+  Array.from({ length: bytes.length / 8 }, (_, index) => Number(bytes.readBigInt64LE(index * 8)));
+
+/** The values of constant C expressions, on that processor. Throws if one does not compile. */
+export const constantsOf = (
+  processor: Processor,
+  preamble: string,
+  expressions: readonly string[],
+): readonly number[] => readLongs(compiledBytes(processor, preamble, [longs(expressions)])[0]);
+
+interface Texts {
+  readonly enums: string;
+  readonly structs: readonly string[];
+}
+
+/** One compilation for all of them, because the preamble is long. */
+function print(
+  processor: Processor,
+  preamble: string,
+  structs: readonly StructSource[],
+  enums: typeof KERNEL_ENUMS = [],
+): Texts {
+  const places = structs.flatMap(({ type, fields }) =>
+    fields.flatMap((field) => {
+      const [, member] = named(field);
+      return [`__builtin_offsetof(${type}, ${member})`, `sizeof(((${type} *)0)->${member})`];
+    }),
+  );
+  const setBits = structs.flatMap(({ name, type, bits = [] }) =>
+    bits.map((bit) => `${type} ${name}_${bit} = { .${bit} = 1 }`),
+  );
+  const expressions = [...enums.flatMap(({ values }) => values.map((value) => named(value)[1])), ...places];
+  const [numbers, ...bitBytes] = compiledBytes(processor, preamble, [longs(expressions), ...setBits]);
+  const values = readLongs(numbers);
+  const next = (): number => values.shift() ?? 0;
+  const printEnum = ({ name, prefix, values: names }: (typeof KERNEL_ENUMS)[number]): string => {
+    const lines = names.map((value) => `  ${named(value)[0].slice(prefix.length)}: ${next()},\n`);
+    return `\nexport const ${name} = {\n${lines.join("")}} as const;\n`;
+  };
+  const printStruct = ({ name, type, fields, bits = [] }: StructSource): string => {
+    let size = 0;
+    const lines = fields.map((field) => {
+      const place = { offset: next(), size: next() };
+      size = Math.max(size, place.offset + place.size);
+      return `    ${named(field)[0]}: { offset: ${place.offset}, size: ${place.size} },\n`;
+    });
+    const bitLines = bits.map((bit) => {
+      const bytes = bitBytes.shift() ?? Buffer.alloc(0);
+      const offset = bytes.findIndex((byte) => byte !== 0);
+      return `  ${bit}: { offset: ${offset}, mask: ${bytes[offset]} },\n`;
+    });
+    const body = `  fields: {\n${lines.join("")}  },\n${bitLines.join("")}  size: ${size},\n`;
+    return `\n/** ${type} */\nexport const ${name} = {\n${body}} as const;\n`;
+  };
+  return { enums: enums.map(printEnum).join(""), structs: structs.map(printStruct) };
+}
+
+/** The contents of generated.ts and generated-files.ts in ffi/layout, by name. Throws if {@link obstacle} is not null. */
+export function generateLayouts(processor: Processor): Readonly<Record<string, string>> {
+  const vmlinux = must(["bpftool", "btf", "dump", "file", BTF, "format", "c"]);
+  const kernel = `#define BPF_NO_PRESERVE_ACCESS_INDEX\n${vmlinux}`;
+  const header = [
+    "// Made by scripts/generate-layouts.ts from the kernel's BTF and libbpf's header. Do not edit.",
+    "// Offsets and sizes in bytes; the size of a struct ends with the last field used here.",
+  ];
+  const text = (...parts: readonly string[]) => `${header.join("\n")}\n${parts.join("")}`;
+  const { enums, structs } = print(processor, kernel, [...KERNEL_STRUCTS, ...FILE_STRUCTS], KERNEL_ENUMS);
+  const files = structs.slice(KERNEL_STRUCTS.length);
+  const libbpf = print(processor, "#include <bpf/libbpf.h>", LIBBPF_STRUCTS);
+  return {
+    "generated.ts": text(enums, ...structs.slice(0, KERNEL_STRUCTS.length), ...libbpf.structs),
+    "generated-files.ts": text(...files),
+  };
+}
+
 if (import.meta.main) {
-  for (const [name, text] of Object.entries(generateLayouts())) {
+  for (const [name, text] of Object.entries(generateLayouts(process.arch as Processor))) {
     const target = new URL(`../ffi/layout/${name}`, import.meta.url).pathname;
     writeFileSync(target, text);
     console.log(`wrote ${target}`);

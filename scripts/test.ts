@@ -26,6 +26,8 @@ interface Ring {
   readonly name: string;
   readonly paths: readonly string[];
   readonly root: boolean;
+  /** Runs only the tests whose names match. */
+  readonly matching?: string;
   /** Runs only if named: a subset of another ring, selected for the virtual machines (scripts/vm.ts). */
   readonly named?: true;
 }
@@ -60,6 +62,14 @@ const RINGS: readonly Ring[] = [
   // What hardly depends on the kernel runs on this one, and on one of the two of ring `vm`.
   { name: "machine-6.1", paths: ["map-values", "namespaces", "places"].map(e2e), root: true, named: true },
   { name: "machine-newest", paths: ["containers", "ownership"].map(e2e), root: true, named: true },
+  // On another processor, after the demo, which has TCX and a tracepoint (scripts/vm.ts).
+  {
+    name: "machine-processor",
+    paths: [kernel("kinds")],
+    matching: "^(tracepoint, raw tracepoint|two fentry)",
+    root: true,
+    named: true,
+  },
   {
     name: "machine-long",
     paths: [
@@ -177,6 +187,7 @@ async function runRing(ring: Ring): Promise<void> {
       "--only-failures",
       "--no-orphans",
       `--timeout=${TEST_LIMIT_MS}`,
+      ...(ring.matching === undefined ? [] : ["-t", ring.matching]),
       ...paths,
     ];
     let ended = await run(command, { env: { TMPDIR: directory } });

@@ -11,10 +11,9 @@ import { DIRENT, STATFS, STATX } from "../layout/generated-files.ts";
 import { decode } from "../layout/struct.ts";
 import { addressOf, allocate, copyOf, cString, keepAlive, type Memory } from "../memory.ts";
 import { closeFd, syscall, type Word } from "./libc.ts";
-import type { SyscallName } from "../raw/syscall-numbers.ts";
+import { OPEN_FLAGS, type SyscallName } from "../raw/processors.ts";
 
-const ARM = process.arch === "arm64";
-/** include/uapi/asm-generic/fcntl.h, arch/arm64/include/uapi/asm/fcntl.h */
+/** include/uapi/asm-generic/fcntl.h */
 export const constants = {
   O_RDONLY: 0,
   O_WRONLY: 1,
@@ -25,8 +24,7 @@ export const constants = {
   O_NOCTTY: 0o400,
   O_TRUNC: 0o1000,
   O_NONBLOCK: 0o4000,
-  O_DIRECTORY: ARM ? 0o40000 : 0o200000,
-  O_NOFOLLOW: ARM ? 0o100000 : 0o400000,
+  ...OPEN_FLAGS[process.arch === "arm64" ? "arm64" : "x64"],
   O_PATH: 0o10000000,
   W_OK: 2,
   R_OK: 4,

@@ -1,7 +1,7 @@
 import { CString, type Library, type Pointer, read } from "bun:ffi";
 import { cString } from "../memory.ts";
 import { LIBC, LIBC_SYMBOLS } from "../raw/libc-symbols.ts";
-import { type SyscallName, syscallNumber } from "../raw/syscall-numbers.ts";
+import { type SyscallName, syscallNumber } from "../raw/processors.ts";
 import { SysError } from "../sys-error.ts";
 import { LibraryError, openLibrary } from "./library.ts";
 

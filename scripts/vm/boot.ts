@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Processor } from "../bun-for.ts";
 import type { UnpackedKernel } from "./kernels.ts";
 import { run } from "./run.ts";
 
@@ -35,16 +36,31 @@ const BOOT_LIMIT_MS = 3 * 60_000;
 const SILENCE_LIMIT_MS = 3 * 60_000;
 const SILENCE_CHECK_MS = 10_000;
 const MEMORY = "2G";
-/**
- * Everything the emulation supports, except what makes it slow: string instructions, which it runs byte by byte, a
- * fifth level of page tables, and waiting with mwait, which keeps a whole processor busy. Also without cx16, with which
- * an early double fault was seen.
- */
-const CPU = "max,-cx16,-erms,-fsrm,-la57,-monitor";
 /** Two are not faster, and one may run code that the other is changing, which has crashed kernels. */
 const PROCESSORS = "1";
 /** Switches off kernel hardening, which costs time under emulation and is not tested here. */
 const SPEED = "mitigations=off init_on_alloc=0 hardened_usercopy=off randomize_kstack_offset=off";
+
+interface Machine {
+  readonly qemu: string;
+  readonly options: readonly string[];
+  readonly console: string;
+}
+
+const MACHINES: Readonly<Record<Processor, Machine>> = {
+  /**
+   * Everything the emulation supports, except what makes it slow: string instructions, which it runs byte by byte, a
+   * fifth level of page tables, and waiting with mwait, which keeps a whole processor busy. Also without cx16, with which
+   * an early double fault was seen.
+   */
+  x64: {
+    qemu: "qemu-system-x86_64",
+    options: ["-cpu", "max,-cx16,-erms,-fsrm,-la57,-monitor"],
+    console: "ttyS0",
+  },
+  /** That of Graviton 2 and Ampere Altra: without pointer authentication, which is slow to emulate. */
+  arm64: { qemu: "qemu-system-aarch64", options: ["-machine", "virt", "-cpu", "neoverse-n1"], console: "ttyAMA0" },
+};
 
 /** How a machine ended: with its script's exit code, or for another reason. One that died may be restarted. */
 export type BootResult =
@@ -59,10 +75,10 @@ export const signOfLife = (script: string): string => `${script}.alive`;
 
 const secondsOf = (ms: number): string => `${(ms / 1000).toFixed(0)} s`;
 
-function makeInitrd(kernel: UnpackedKernel, work: string): string {
+function makeInitrd(kernel: UnpackedKernel, guestRoot: string, work: string): string {
   const root = join(work, "initrd");
-  for (const directory of ["bin", "proc", "newroot", "modules"]) mkdirSync(join(root, directory), { recursive: true });
-  copyFileSync("/bin/busybox", join(root, "bin/busybox"));
+  for (const directory of ["bin", "modules"]) mkdirSync(join(root, directory), { recursive: true });
+  copyFileSync(join(guestRoot, "bin/busybox"), join(root, "bin/busybox"));
   copyFileSync(join(import.meta.dir, "init.sh"), join(root, "init"));
   chmodSync(join(root, "init"), 0o755);
   const modules = join(kernel.root, "lib/modules", kernel.release);
@@ -87,9 +103,9 @@ async function waitFor(path: string): Promise<void> {
   throw new Error("virtiofsd did not start");
 }
 
-/** The first tool that is missing to start a machine; null if all are installed. */
-export function missingTool(): string | null {
-  const tools = ["qemu-system-x86_64", "cpio", "busybox", "depmod", "xz"];
+/** The first tool that is missing to start machines with these processors; null if all are installed. */
+export function missingTool(processors: readonly Processor[]): string | null {
+  const tools = [...processors.map((processor) => MACHINES[processor].qemu), "cpio", "busybox", "depmod", "xz"];
   const missing = tools.find((tool) => Bun.which(tool) === null);
   if (missing !== undefined) return missing;
   return VIRTIOFSD.some((path) => existsSync(path)) ? null : "virtiofsd";
@@ -118,12 +134,14 @@ async function follow(
 }
 
 /**
- * Runs `script` with bash as root in the guest. The guest's /tmp and /run are empty, except for those of the host's
- * `directories` that are in there.
+ * Runs `script` with bash as root in the guest, whose root is the host's `root`: its own, or one for the kernel's
+ * processor, in which the guest has the host's `directories` besides. The guest's /tmp and /run are empty, except for
+ * those of the `directories` that are in there.
  */
 export async function boot(
   kernel: UnpackedKernel,
   options: {
+    readonly root: string;
     readonly script: string;
     readonly directories: readonly string[];
     readonly timeoutMs: number;
@@ -135,17 +153,18 @@ export async function boot(
   const exitFile = `${options.script}.exit`;
   const alive = signOfLife(options.script);
   const socket = join(work, "fs.sock");
+  const machine = MACHINES[kernel.processor];
   const append = [
-    `console=ttyS0 panic=-1 quiet audit=0 ${SPEED} lsm=landlock,lockdown,yama,bpf`,
-    ...[`vm.script=${options.script}`, `vm.exit=${exitFile}`],
+    `console=${machine.console} panic=-1 quiet audit=0 ${SPEED} lsm=landlock,lockdown,yama,bpf`,
+    ...[`vm.root=${options.root}`, `vm.script=${options.script}`, `vm.exit=${exitFile}`],
     ...options.directories
-      .filter((directory) => /^\/(tmp|run)\//.test(directory))
-      .map((directory) => `vm.keep=${directory}`),
+      .filter((directory) => options.root !== "/" || /^\/(tmp|run)\//.test(directory))
+      .map((directory) => `vm.bind=${directory}`),
   ].join(" ");
   for (const file of [exitFile, alive]) rmSync(file, { force: true });
   const children: Bun.Subprocess[] = [];
   try {
-    const initrd = makeInitrd(kernel, work);
+    const initrd = makeInitrd(kernel, options.root, work);
     const daemon = [
       VIRTIOFSD.find((path) => existsSync(path)) ?? "virtiofsd",
       `--socket-path=${socket}`,
@@ -161,7 +180,7 @@ export async function boot(
       [
         // Ends qemu even if this process is killed.
         ...["setpriv", "--pdeathsig", "KILL"],
-        ...["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", CPU, "-smp", PROCESSORS, "-m", MEMORY],
+        ...[machine.qemu, ...machine.options, "-accel", "tcg,thread=multi", "-smp", PROCESSORS, "-m", MEMORY],
         ...["-object", `memory-backend-memfd,id=mem,size=${MEMORY},share=on`, "-numa", "node,memdev=mem"],
         ...["-chardev", `socket,id=fs,path=${socket}`, "-device", "vhost-user-fs-pci,chardev=fs,tag=hostroot"],
         ...["-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot"],

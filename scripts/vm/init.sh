@@ -1,35 +1,32 @@
 #!/bin/busybox sh
-# The init process of the test machine: uses the host's root directory, shared over virtiofs, as its root, mounts fresh
-# /tmp, /run, /dev, /proc and /sys, runs the script named on the kernel command line, writes its exit code, powers off.
+# The init process of the test machine: uses a directory of the host, whose root is shared over virtiofs, as its root,
+# mounts fresh /tmp, /run, /dev, /proc and /sys, and the host's directories named on the kernel command line, runs the
+# script named there, writes its exit code, powers off.
 b=/bin/busybox
-$b mkdir -p /proc /newroot
+$b mkdir -p /proc /host /newroot
 $b mount -t proc proc /proc
 for word in $($b cat /proc/cmdline); do
   case $word in
+    vm.root=*) root=${word#vm.root=} ;;
     vm.script=*) script=${word#vm.script=} ;;
     vm.exit=*) exit_file=${word#vm.exit=} ;;
-    vm.keep=*) keep="$keep ${word#vm.keep=}" ;;
+    vm.bind=*) binds="$binds ${word#vm.bind=}" ;;
   esac
 done
 # Older kernels have the drivers for the shared root as modules; the file names give the order.
 for module in /modules/*.ko; do
   if [ -e "$module" ]; then $b insmod "$module"; fi
 done
-if ! $b mount -t virtiofs hostroot /newroot; then
+if ! $b mount -t virtiofs hostroot /host || ! $b mount --bind "/host$root" /newroot; then
   echo "vm: cannot mount the root directory over virtiofs"
   $b poweroff -f
 fi
 cd /newroot || exit 1
-# Directories that the fresh mounts would hide.
-for path in $keep; do
-  $b mkdir -p "/kept$path"
-  $b mount --bind "/newroot$path" "/kept$path"
-done
 for directory in proc sys dev tmp run; do $b mount -t tmpfs -o mode=755,size=70% "$directory" "$directory"; done
 $b chmod 1777 tmp
-for path in $keep; do
+for path in $binds; do
   $b mkdir -p "/newroot$path"
-  $b mount --move "/kept$path" "/newroot$path"
+  $b mount --bind "/host$path" "/newroot$path"
 done
 $b mount -t proc proc proc
 $b mount -t sysfs sysfs sys

@@ -1,6 +1,7 @@
 /** Debian's kernels, downloaded as packages and unpacked. */
-import { existsSync, readdirSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Processor } from "../bun-for.ts";
 import { cacheDirectory, fetchPackages } from "../debian.ts";
 import { run } from "./run.ts";
 
@@ -8,17 +9,20 @@ import { run } from "./run.ts";
 export interface KernelSource {
   readonly name: string;
   readonly suite: string;
+  readonly processor: Processor;
 }
 
-/** From the oldest supported kernel to the newest that Debian packages for its stable releases. */
+/** From the oldest supported kernel to the newest that Debian packages for its stable releases, and another processor. */
 export const KERNELS: readonly KernelSource[] = [
-  { name: "6.1", suite: "bookworm" },
-  { name: "6.12", suite: "bookworm-backports" },
-  { name: "newest", suite: "trixie-backports" },
+  { name: "6.1", suite: "bookworm", processor: "x64" },
+  { name: "6.12", suite: "bookworm-backports", processor: "x64" },
+  { name: "newest", suite: "trixie-backports", processor: "x64" },
+  { name: "arm64", suite: "bookworm-backports", processor: "arm64" },
 ];
 
 export interface UnpackedKernel {
   readonly name: string;
+  readonly processor: Processor;
   /** The output of `uname -r` on it. */
   readonly release: string;
   /** Directory that holds `boot` and `lib/modules` (or `usr/lib/modules`). */
@@ -26,12 +30,13 @@ export interface UnpackedKernel {
   readonly image: string;
 }
 
-const PACKAGE = "linux-image-cloud-amd64";
+const ARCHITECTURES: Readonly<Record<Processor, string>> = { x64: "amd64", arm64: "arm64" };
+const packageFor = ({ processor }: KernelSource): string => `linux-image-cloud-${ARCHITECTURES[processor]}`;
 const CACHE = cacheDirectory("bpfman-vm");
 
 /** The kernel packages that the metapackage pulls in: the image, and since 7.x also binary and modules. */
-function packagesOf(apt: readonly string[]): string[] {
-  const depends = run(["apt-cache", ...apt, "depends", "--recurse", "--no-recommends", "--no-suggests", PACKAGE]);
+function packagesOf(metapackage: string, apt: readonly string[]): string[] {
+  const depends = run(["apt-cache", ...apt, "depends", "--recurse", "--no-recommends", "--no-suggests", metapackage]);
   const names = new Set<string>();
   for (const [, name] of depends.matchAll(/Depends: (linux-(?:image|binary|modules)-[0-9][^\s]*)/g))
     names.add(name as string);
@@ -49,17 +54,17 @@ function find(directory: string, wanted: (name: string) => boolean): string | nu
 }
 
 /** Describes an unpacked tree; null if it is incomplete. */
-function describe(name: string, directory: string): UnpackedKernel | null {
+function describe({ name, processor }: KernelSource, directory: string): UnpackedKernel | null {
   if (!existsSync(join(directory, "complete"))) return null;
   const root = existsSync(join(directory, "tree/lib/modules")) ? join(directory, "tree") : join(directory, "tree/usr");
   const release = readdirSync(join(root, "lib/modules"))[0];
   const image = find(join(directory, "tree"), (file) => file.startsWith("vmlinuz"));
-  return release && image ? { name, release, root, image } : null;
+  return release && image ? { name, processor, release, root, image } : null;
 }
 
 /** Returns the kernel from the cache or from Debian's archive. Throws if neither has it. */
 export function fetchKernel(source: KernelSource): UnpackedKernel {
-  const cached = describe(source.name, join(CACHE, source.name));
+  const cached = describe(source, join(CACHE, source.name));
   if (cached) return cached;
   try {
     return fetchFromArchive(source);
@@ -67,7 +72,7 @@ export function fetchKernel(source: KernelSource): UnpackedKernel {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new Error(
       `kernel ${source.name} is not in ${CACHE} and could not be downloaded: ${why}\n` +
-        `vm: it is in the package ${PACKAGE} of Debian's ${source.suite}, which apt downloads from the mirror that this machine uses`,
+        `vm: it is in the package ${packageFor(source)} of Debian's ${source.suite}, which apt downloads from the mirror that this machine uses`,
     );
   }
 }
@@ -77,9 +82,10 @@ function fetchFromArchive(source: KernelSource): UnpackedKernel {
   process.stderr.write(`vm: downloading kernel ${source.name} from ${source.suite}\n`);
   fetchPackages(directory, {
     suite: source.suite,
+    architecture: ARCHITECTURES[source.processor],
     packages(apt) {
-      const packages = packagesOf(apt);
-      if (packages.length === 0) throw new Error(`suite ${source.suite} has no ${PACKAGE}`);
+      const packages = packagesOf(packageFor(source), apt);
+      if (packages.length === 0) throw new Error(`suite ${source.suite} has no ${packageFor(source)}`);
       return packages;
     },
     finish(tree) {
@@ -87,7 +93,45 @@ function fetchFromArchive(source: KernelSource): UnpackedKernel {
       run(["depmod", "-b", root, readdirSync(join(root, "lib/modules"))[0] as string]);
     },
   });
-  const fetched = describe(source.name, directory);
+  const fetched = describe(source, directory);
   if (!fetched) throw new Error(`the packages of kernel ${source.name} contain no kernel image`);
   return fetched;
+}
+
+/** What the tests and the demo use: of the Debian release that bpfman is tested on, without its running services. */
+const GUEST_SUITE = "bookworm";
+const GUEST_PACKAGES = [
+  ...["bash", "base-files", "base-passwd", "coreutils", "dash", "diffutils", "findutils", "gawk", "grep", "gzip"],
+  ...["kmod", "libc-bin", "mount", "procps", "sed", "tar", "util-linux", "busybox-static"],
+  ...["libbpf1", "libbpf-dev", "linux-libc-dev", "clang", "llvm", "gcc", "libc6-dev"],
+  ...["bpftool", "iproute2", "iputils-ping", "xdp-tools", "strace", "jq", "python3", "git"],
+];
+
+/** The root directory for a machine with another processor, as unpacked packages: enough to run things. */
+export function fetchRoot(processor: Processor): string {
+  const directory = join(CACHE, `root-${processor}`);
+  const root = join(directory, "tree");
+  if (existsSync(join(directory, "complete"))) return root;
+  process.stderr.write(`vm: downloading a Debian for ${processor}\n`);
+  fetchPackages(directory, {
+    suite: GUEST_SUITE,
+    architecture: ARCHITECTURES[processor],
+    packages: () => GUEST_PACKAGES,
+    withDependencies: true,
+    finish(tree) {
+      // What the packages' scripts would do, which cannot run here.
+      for (const [target, link] of [
+        ["dash", "bin/sh"],
+        ["gawk", "bin/awk"],
+      ] as const) {
+        if (!existsSync(join(tree, link))) symlinkSync(target, join(tree, link));
+      }
+      for (const name of ["passwd", "group"]) {
+        cpSync(join(tree, `usr/share/base-passwd/${name}.master`), join(tree, "etc", name));
+      }
+      for (const name of ["bin", "lib", "share"]) mkdirSync(join(tree, "usr/local", name), { recursive: true });
+      writeFileSync(join(tree, "etc/hosts"), "127.0.0.1 localhost\n::1 localhost\n");
+    },
+  });
+  return root;
 }

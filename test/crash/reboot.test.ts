@@ -18,8 +18,8 @@ interface Picture {
   readonly links: readonly { readonly id: number; readonly kind: string; readonly details: Record<string, unknown> }[];
 }
 
-const obstacle =
-  KERNEL === "" ? "bun run test:long runs it" : missingTool() === null ? null : `${missingTool()} is missing`;
+const missing = missingTool(["x64"]);
+const obstacle = KERNEL === "" ? "bun run test:long runs it" : missing === null ? null : `${missing} is missing`;
 
 async function live(phase: "before" | "after", directory: string): Promise<void> {
   const command = [process.execPath, "test/labs/reboot-machine.ts", phase, directory];

@@ -18,6 +18,7 @@ import type { LinkAnswer } from "../../src/domain/answer.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { executable, idOf, mapOf } from "../labs/executable.ts";
 import { counters, sh } from "../labs/kernel-lab.ts";
+import { OWN_MULTIARCH } from "../../scripts/debian.ts";
 
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/life.bpf.o");
@@ -50,7 +51,7 @@ beforeAll(() => {
     mkdirSync(join(root, dirname(path)), { recursive: true });
     copyFileSync(realpathSync(path), join(root, path));
   }
-  writeFileSync(join(root, "etc/ld.so.conf"), "/opt/lib\n/lib/x86_64-linux-gnu\n");
+  writeFileSync(join(root, "etc/ld.so.conf"), `/opt/lib\n/lib/${OWN_MULTIARCH}\n`);
   sh("ldconfig", "-r", root);
   // Leads out of the container for whoever follows it from outside.
   symlinkSync("/bin/true", join(root, "opt/lib/libleads.so"));

@@ -9,6 +9,7 @@ import { fixture } from "../objects/bpf-fixture.ts";
 import { compileBpf } from "../objects/compile.ts";
 import { executable, type Failure } from "../labs/executable.ts";
 import { bpftool, sh } from "../labs/kernel-lab.ts";
+import { OWN_MULTIARCH } from "../../scripts/debian.ts";
 
 const bpfman = executable();
 // Whatever a test of this file does to load, it leaves nothing behind.
@@ -59,7 +60,7 @@ describe("beside a struct of kernel hooks", () => {
 });
 
 describe("xdp-tools of Debian", () => {
-  const directory = "/usr/lib/x86_64-linux-gnu/bpf";
+  const directory = `/usr/lib/${OWN_MULTIARCH}/bpf`;
   const names = readdirSync(directory).filter((name) => name.endsWith(".o"));
 
   test("there are such objects", () => {

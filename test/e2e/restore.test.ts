@@ -181,7 +181,7 @@ const verify = analyze === null ? test.skip : test;
 verify(`systemd accepts the unit${analyze === null ? " (skipped: there is no systemd-analyze)" : ""}`, () => {
   const unit = bpfman.path("bpfman-restore.service");
   const [command = ""] = bpfman.command();
-  writeFileSync(unit, readFileSync(UNIT, "utf8").replace("/usr/local/bin/bpfman", command));
+  writeFileSync(unit, readFileSync(UNIT, "utf8").replace("ExecStart=bpfman", `ExecStart=${command}`));
   const { exitCode, stderr } = Bun.spawnSync(["systemd-analyze", "verify", "--man=no", unit]);
   expect({ exitCode, error: stderr.toString() }).toEqual({ exitCode: 0, error: "" });
 });

@@ -9,6 +9,7 @@ import { buildBpf } from "../../scripts/build-bpf.ts";
 import { SEED } from "../objects/damage.ts";
 import { executable } from "../labs/executable.ts";
 import { loadStorm } from "../labs/load-storm.ts";
+import { OWN_MULTIARCH } from "../../scripts/debian.ts";
 
 const SECONDS = Number(process.env.BPFMAN_FUZZ_SECONDS ?? 30);
 /** For a process that is under way when the time is over. */
@@ -30,7 +31,7 @@ const OURS = [
   "chain",
   "every_kind",
 ];
-const SHIPPED = "/usr/lib/x86_64-linux-gnu/bpf";
+const SHIPPED = `/usr/lib/${OWN_MULTIARCH}/bpf`;
 const THEIRS = ["xdpfilt_alw_all.o", "xdpdump_bpf.o", "xsk_def_xdp_prog.o"].map((name) => join(SHIPPED, name));
 
 const bpfman = executable();

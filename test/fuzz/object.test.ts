@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { arch, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BpfmanError } from "../../src/errors/error.ts";
 import { memorySource } from "../../src/object/fields.ts";
@@ -15,6 +15,7 @@ import { findSymbols, loadSegmentContains, symbolNames } from "../../src/object/
 import { fixture } from "../objects/bpf-fixture.ts";
 import { compileBpf } from "../objects/compile.ts";
 import { type Places, randomFrom, ROUNDS, SEED, storm } from "../objects/damage.ts";
+import { OWN_MULTIARCH } from "../../scripts/debian.ts";
 
 const SOURCE = `
 const volatile int limit = 3;
@@ -52,7 +53,6 @@ const specialPlaces: Places = (bytes) => {
   return places;
 };
 
-const multiarch = `${arch() === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`;
 let directory = "";
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), "bpfman-fuzz-"));
@@ -63,7 +63,7 @@ describe("damaged files", () => {
   test("objects", () => {
     const compiled = [[], ["-target", "bpfeb"]].map((flags) => compileBpf(SOURCE, flags));
     const bare = compileBpf(SOURCE.replaceAll(/^struct.*$/gm, ""), ["-g0"]);
-    const shipped = `/usr/lib/${multiarch}/bpf`;
+    const shipped = `/usr/lib/${OWN_MULTIARCH}/bpf`;
     const others = existsSync(shipped) ? readdirSync(shipped).slice(0, 3) : [];
     const legacy = new Uint8Array(fixture("legacy"));
     const seeds = [

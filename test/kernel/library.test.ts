@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { copyFileSync, readdirSync, realpathSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { OWN_MULTIARCH } from "../../scripts/debian.ts";
 import { BPFMAN } from "../labs/executable.ts";
 import { featureTest } from "../labs/kernel-feature.ts";
 import { sh } from "../labs/kernel-lab.ts";
@@ -46,7 +47,7 @@ function outcome(wrapper: readonly string[]): Outcome {
   return JSON.parse(result.stdout.toString());
 }
 
-const LIBRARIES = "/usr/lib/x86_64-linux-gnu";
+const LIBRARIES = `/usr/lib/${OWN_MULTIARCH}`;
 const installed = () => realpathSync(`${LIBRARIES}/libbpf.so.1`);
 
 /** In a mount namespace of its own, `file` stands in the place of the installed libbpf. */

@@ -7,6 +7,7 @@ import type { ObjectToLoad } from "../../src/platform/kernel.ts";
 import { pinAt, program, toLoad } from "../objects/bpf-fixture.ts";
 import { compileBpf } from "../objects/compile.ts";
 import { bpftool, heldPrograms, inKernel, temporaryBpffs, until } from "../labs/kernel-lab.ts";
+import { OWN_MULTIARCH } from "../../scripts/debian.ts";
 
 const bpffs = temporaryBpffs();
 const kernel = openKernel();
@@ -171,7 +172,7 @@ describe("load", () => {
   });
 
   test("Debian's xdp-tools objects load", async () => {
-    const directory = "/usr/lib/x86_64-linux-gnu/bpf";
+    const directory = `/usr/lib/${OWN_MULTIARCH}/bpf`;
     for (const name of readdirSync(directory)) {
       const bytes = readFileSync(join(directory, name));
       // Functions in sections that name no type are programs of xdpdump: fentry and fexit by another name.

@@ -8,6 +8,7 @@ import { BRIEF } from "../labs/brief.ts";
 import { loadMembers, wire } from "../labs/chain-lab.ts";
 import { failureOf } from "../expect/failure.ts";
 import { bpftool, sh, temporaryBpffs, until } from "../labs/kernel-lab.ts";
+import { OWN_MULTIARCH } from "../../scripts/debian.ts";
 
 const bpffs = temporaryBpffs();
 const lab = wire();
@@ -148,7 +149,7 @@ test("a hook held by another link, or by another dispatcher, is said to be so", 
   expect(failure).toMatchObject({ code: "HOOK_BUSY", details: { program: members.programs[1], link: link.id } });
   expect(failure.hint).toContain(`bpftool link show id ${link.id}`);
   link.close();
-  const theirs = "/usr/lib/x86_64-linux-gnu/bpf/xdp-dispatcher.o";
+  const theirs = `/usr/lib/${OWN_MULTIARCH}/bpf/xdp-dispatcher.o`;
   sh(
     "ip",
     "-n",

@@ -8,7 +8,7 @@ export interface TypedLine {
   readonly shown: string;
 }
 
-interface Shell {
+export interface Shell {
   readonly command: readonly string[];
   /** Written at the first prompt. */
   readonly setUp: string;
@@ -27,11 +27,11 @@ const END_KEY = "\x05";
 
 /** Types into a fresh shell, tabs included, and reads the line that came of it. */
 export async function typeInto(
-  name: keyof typeof SHELLS,
+  shell: keyof typeof SHELLS | Shell,
   keys: string,
   env: Readonly<Record<string, string>>,
 ): Promise<TypedLine> {
-  const { command, setUp } = SHELLS[name];
+  const { command, setUp } = typeof shell === "string" ? SHELLS[shell] : shell;
   const decoder = new TextDecoder();
   let text = "";
   const child = Bun.spawn([...command], {

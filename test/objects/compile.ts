@@ -1,10 +1,10 @@
 /** Compiles BPF C for a test. Results are kept for the life of the process. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { arch, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { OWN_MULTIARCH } from "../../scripts/debian.ts";
 
 const cache = new Map<string, Uint8Array>();
-const MULTIARCH = arch() === "arm64" ? "aarch64-linux-gnu" : "x86_64-linux-gnu";
 
 /** `source` is put behind the usual includes. `flags` come last, so they may switch off `-g`. */
 export function compileBpf(source: string, flags: readonly string[] = []): Uint8Array {
@@ -21,7 +21,7 @@ export function compileBpf(source: string, flags: readonly string[] = []): Uint8
       "bpf",
       "-O2",
       "-g",
-      `-I/usr/include/${MULTIARCH}`,
+      `-I/usr/include/${OWN_MULTIARCH}`,
       "-x",
       "c",
       "-c",

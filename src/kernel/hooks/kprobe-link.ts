@@ -7,7 +7,16 @@ import { explainPerfLink, linkPerfEvent } from "./perf-link.ts";
 
 export type KprobeAttach = Extract<KernelAttach, { kind: "kprobe" | "kretprobe" }>;
 
-function explain(sys: SysFailure): Meaning | null {
+const INSIDE_INSTRUCTION: Meaning = {
+  code: "ATTACH_FAILED",
+  reason: "no instruction begins at that offset",
+  hint: "the offset must be the start of an instruction",
+};
+
+/** The bytes of each instruction of arm64, whose kernel refuses what is between them as it refuses any other place. */
+const ARM64_INSTRUCTION = 4;
+
+function explain(sys: SysFailure, offset: number): Meaning | null {
   if (sys.call === "open") {
     return {
       code: "KERNEL_UNSUPPORTED",
@@ -28,12 +37,9 @@ function explain(sys: SysFailure): Meaning | null {
         hint: "see /proc/kallsyms for variants such as fn.isra.0 or fn.constprop.0",
       };
     case "EILSEQ":
-      return {
-        code: "ATTACH_FAILED",
-        reason: "no instruction begins at that offset",
-        hint: "the offset must be the start of an instruction",
-      };
+      return INSIDE_INSTRUCTION;
     case "EINVAL":
+      if (process.arch === "arm64" && offset % ARM64_INSTRUCTION !== 0) return INSIDE_INSTRUCTION;
       return {
         code: "ATTACH_FAILED",
         reason: "the kernel does not allow a probe there",
@@ -47,7 +53,8 @@ function explain(sys: SysFailure): Meaning | null {
 /** Returns the descriptor of the new link. Throws SYMBOL_NOT_FOUND, KERNEL_UNSUPPORTED, ATTACH_FAILED. */
 export function attachKprobe(program: number, { kind, fnName, offset, address }: KprobeAttach): number {
   const at = offset === 0 ? "" : ` at offset ${offset}`;
-  return attempt({ action: `attach ${kind} to "${fnName}"${at}`, code: "ATTACH_FAILED", explain }, () =>
+  const meaning = (sys: SysFailure) => explain(sys, offset);
+  return attempt({ action: `attach ${kind} to "${fnName}"${at}`, code: "ATTACH_FAILED", explain: meaning }, () =>
     linkPerfEvent(program, () => openKprobe({ place: address ?? fnName, offset, atReturn: kind === "kretprobe" })),
   );
 }

@@ -1,20 +1,77 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { ERRNO } from "../../../ffi/errno.ts";
 import { decode, encode } from "../../../ffi/layout/struct.ts";
-import { generateLayouts, obstacle } from "../../../scripts/generate-layouts.ts";
+import { OPEN_FLAGS, SYSTEM_CALLS } from "../../../ffi/raw/processors.ts";
+import { constants } from "../../../ffi/safe/file-system.ts";
+import { compilerObstacle, constantsOf, generateLayouts, obstacle } from "../../../scripts/generate-layouts.ts";
 
-const reason = obstacle();
+const FFI = resolve(import.meta.dir, "../../../ffi");
 
-test.skipIf(reason !== null)(
-  `generated layouts are what the headers say${reason === null ? "" : ` (skipped: ${reason})`}`,
-  () => {
-    const kept = (name: string) => readFileSync(resolve(import.meta.dir, "../../../ffi/layout", name), "utf8");
-    const made = generateLayouts();
-    expect(Object.keys(made)).toEqual(["generated.ts", "generated-files.ts"]);
-    for (const [name, text] of Object.entries(made)) expect(text).toBe(kept(name));
-  },
-);
+const HEADERS = [
+  "#define _GNU_SOURCE",
+  ...["dlfcn", "errno", "fcntl", "poll", "sched", "signal", "time", "unistd"].map((name) => `#include <${name}.h>`),
+  ...["file", "ioctl", "mman", "mount", "prctl", "socket", "stat", "syscall"].map((name) => `#include <sys/${name}.h>`),
+  ...["if_link", "netlink", "pkt_cls", "rtnetlink", "sockios"].map((name) => `#include <linux/${name}.h>`),
+].join("\n");
+
+const PROCESSORS = ["x64", "arm64"] as const;
+
+for (const processor of PROCESSORS) {
+  const reason = obstacle(processor);
+  test.skipIf(reason !== null)(
+    `generated layouts are what the headers say for ${processor}${reason === null ? "" : ` (skipped: ${reason})`}`,
+    () => {
+      const kept = (name: string) => readFileSync(resolve(FFI, "layout", name), "utf8");
+      const made = generateLayouts(processor);
+      expect(Object.keys(made)).toEqual(["generated.ts", "generated-files.ts"]);
+      for (const [name, text] of Object.entries(made)) expect(text).toBe(kept(name));
+    },
+  );
+
+  const missing = compilerObstacle(processor);
+  test.skipIf(missing !== null)(
+    `constants are what the headers say for ${processor}${missing === null ? "" : ` (skipped: ${missing})`}`,
+    () => {
+      const wanted: readonly (readonly [string, number])[] = [
+        ...Object.entries(SYSTEM_CALLS[processor] ?? {}).map(([name, number]) => [`__NR_${name}`, number] as const),
+        ...Object.entries(OPEN_FLAGS[processor]),
+        ...Object.entries(constants).filter(([name]) => !Object.hasOwn(OPEN_FLAGS[processor], name)),
+        ...Object.entries(ERRNO).filter(([name]) => name !== "ENOTSUPP"),
+        ...macrosInSources(processor),
+      ];
+      const names = wanted.map(([name]) => name);
+      const values = constantsOf(processor, HEADERS, names);
+      expect(names.map((name, index) => [name, values[index]])).toEqual(wanted.map(([...pair]) => pair));
+      const [sigaction = 0, word] = constantsOf(processor, HEADERS, ["sizeof(struct sigaction)", "sizeof(long)"]);
+      expect([sigaction <= 256, word]).toEqual([true, 8]);
+    },
+  );
+}
+
+/** Constants of ffi that C has as macros of the same name: those that could differ between processors are among them. */
+function macrosInSources(processor: (typeof PROCESSORS)[number]): [string, number][] {
+  const found = new Map<string, number>();
+  for (const file of new Bun.Glob("safe/*.ts").scanSync({ cwd: FFI, absolute: true })) {
+    const text = readFileSync(file, "utf8");
+    for (const [, name = "", value = ""] of text.matchAll(
+      /^(?:export )?const ([A-Z][A-Z0-9_]+) = (0?[xo]?[0-9a-f_]+)n?;$/gm,
+    ))
+      found.set(name, Number(value.replaceAll("_", "")));
+  }
+  const names = [...found.keys()];
+  const known = constantsOf(
+    processor,
+    HEADERS,
+    names.map((name) => `\n#ifdef ${name}\n1\n#else\n0\n#endif\n`),
+  );
+  const macros = [...found].filter((_, index) => known[index] === 1);
+  expect(macros.map(([name]) => name)).toEqual(
+    expect.arrayContaining(["TIOCGWINSZ", "MAP_ANONYMOUS", "O_CLOEXEC", "CLONE_NEWNET"]),
+  );
+  return macros;
+}
 
 const SAMPLE = {
   fields: {

@@ -6,6 +6,7 @@ import type { ObjectFile } from "../../../src/domain/object-file.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { readObject } from "../../../src/object/object-file.ts";
 import { compileBpf } from "../../objects/compile.ts";
+import { OWN_MULTIARCH } from "../../../scripts/debian.ts";
 
 const SOURCE = `
 const volatile int LIMIT = 3;
@@ -186,7 +187,7 @@ describe("against other readers", () => {
     },
   );
 
-  const directory = `/usr/lib/${arch() === "arm64" ? "aarch64" : "x86_64"}-linux-gnu/bpf`;
+  const directory = `/usr/lib/${OWN_MULTIARCH}/bpf`;
   const others = existsSync(directory) ? readdirSync(directory).filter((name) => name.endsWith(".o")) : [];
   test.skipIf(others.length === 0 || !Bun.which("bpftool"))(
     "objects that others compiled (skipped when xdp-tools or bpftool is missing)",

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
-import { arch } from "node:os";
 import { parseSectionName } from "../../../src/object/section-name.ts";
+import { OWN_MULTIARCH } from "../../../scripts/debian.ts";
 
-const LIBBPF = `/usr/lib/${arch() === "arm64" ? "aarch64" : "x86_64"}-linux-gnu/libbpf.so.1`;
+const LIBBPF = `/usr/lib/${OWN_MULTIARCH}/libbpf.so.1`;
 
 describe("section names", () => {
   test.each([

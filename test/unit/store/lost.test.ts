@@ -175,4 +175,4 @@ test("readers beside writers that commit, work off the log and begin it anew are
   const store = OPENERS.reader();
   expect(store.programs()).toHaveLength(245);
   store.close();
-}, 60_000);
+});

@@ -30,7 +30,7 @@ test("20 processes create the database and write at once: nothing is lost, no id
     Array.from({ length: PROCESSES * EACH }, (_, index) => index + 1),
   );
   store.close();
-}, 60_000);
+});
 
 test("a first writer waits for another process that is creating the database", async () => {
   const path = directory.path("state/bpfman.db");
@@ -49,7 +49,7 @@ test("a first writer waits for another process that is creating the database", a
   holder.stdin.end();
   open("write").close();
   expect(await holder.exited).toBe(0);
-}, 60_000);
+});
 
 test("readers work while another process is in a transaction, and its death leaves nothing of it", async () => {
   const before = open("write");
@@ -80,7 +80,7 @@ test("readers work while another process is in a transaction, and its death leav
   const after = open("write");
   after.insertProgram(programRecordOf(1000), "ready");
   after.close();
-}, 60_000);
+});
 
 test("what was committed survives the process that is killed with the database open", async () => {
   const store = open("write");
@@ -102,4 +102,4 @@ test("what was committed survives the process that is killed with the database o
   const reader = open("read");
   expect(reader.programs()).toStrictEqual([programRecordOf(5)]);
   reader.close();
-}, 60_000);
+});

@@ -1,4 +1,6 @@
-/** System call numbers (arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h). */
+/** What differs between the processors that bpfman runs on. Structs do not (scripts/generate-layouts.ts). */
+
+/** arch/x86/entry/syscalls/syscall_64.tbl */
 const X86_64 = {
   bind: 49,
   bpf: 321,
@@ -29,6 +31,7 @@ const X86_64 = {
   utimensat: 280,
   write: 1,
 } as const;
+/** include/uapi/asm-generic/unistd.h */
 const ARM64 = {
   bind: 200,
   bpf: 280,
@@ -62,13 +65,19 @@ const ARM64 = {
 
 export type SyscallName = keyof typeof X86_64;
 
+export const SYSTEM_CALLS: Readonly<Record<string, Readonly<Record<SyscallName, number>>>> = {
+  x64: X86_64,
+  arm64: ARM64,
+};
+
+/** Flags of open(2): include/uapi/asm-generic/fcntl.h, arch/arm64/include/uapi/asm/fcntl.h */
+export const OPEN_FLAGS = {
+  x64: { O_DIRECTORY: 0o200000, O_NOFOLLOW: 0o400000 },
+  arm64: { O_DIRECTORY: 0o40000, O_NOFOLLOW: 0o100000 },
+} as const;
+
 export function syscallNumber(name: SyscallName): number {
-  switch (process.arch) {
-    case "x64":
-      return X86_64[name];
-    case "arm64":
-      return ARM64[name];
-    default:
-      throw new Error(`no system call numbers for ${process.arch}`);
-  }
+  const numbers = SYSTEM_CALLS[process.arch];
+  if (numbers === undefined) throw new Error(`no system call numbers for ${process.arch}`);
+  return numbers[name];
 }

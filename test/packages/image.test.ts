@@ -1,0 +1,82 @@
+/** The image: docs/howto/containers.md, run with podman as written, in mounts and a network of its own. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join, resolve } from "node:path";
+import { buildBpf } from "../../scripts/build-bpf.ts";
+import { blocksOf } from "../documents/document.ts";
+import { packageNamed } from "../labs/packages.ts";
+
+buildBpf();
+const ROOT = resolve(import.meta.dir, "../..");
+const IMAGE = packageNamed("-image.tar");
+const COMMANDS = blocksOf("docs/howto/containers.md")
+  .filter(({ attributes }) => attributes["run-by"] === "test/packages/image.test.ts")
+  .map(({ text }) => text)
+  .join("");
+let directory = "";
+
+/**
+ * Directories of the host that podman and bpfman use are ours here. Where cgroups are of both versions, crun refuses to run
+ * anything, and without CAP_SYS_RESOURCE it may not raise limits: then the container gets the second version, whose
+ * controllers it cannot have, so no cgroup of its own, and so not the host's PIDs, which podman refuses without one.
+ */
+const AROUND = `
+  set -euo pipefail
+  for each in /run /var/lib /etc/containers; do mkdir -p "$each"; mount -t tmpfs tmpfs "$each"; done
+  echo '{"default":[{"type":"insecureAcceptAnything"}]}' >/etc/containers/policy.json
+  echo 'unqualified-search-registries = []' >/etc/containers/registries.conf
+  ip link set lo up
+  if [ -d /sys/fs/cgroup/unified ]; then
+    umount -lR /sys/fs/cgroup
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    without="--cgroups=disabled --ulimit=nofile=$(ulimit -Hn):$(ulimit -Hn) --ulimit=nproc=1000:1000"
+  fi
+  podman() {
+    local words=() verb=$1 options=
+    for word in "\${@:2}"; do [ -n "\${without-}" ] && [ "$word" = --pid=host ] || words+=("$word"); done
+    [ "$verb" != run ] || options=\${without-}
+    command podman --root "$STORE/graph" --runroot "$STORE/run" --storage-driver vfs --cgroup-manager=cgroupfs \\
+      --events-backend=none "$verb" $options "\${words[@]}"
+  }
+  cd "$STORE"
+`;
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "i-"));
+  mkdirSync(join(directory, "run"));
+  copyFileSync(IMAGE, join(directory, basename(IMAGE)));
+  copyFileSync(join(ROOT, "dist/bpf/examples/packet_counter.bpf.o"), join(directory, "packet_counter.bpf.o"));
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+function run(commands: string) {
+  writeFileSync(join(directory, "script.sh"), `${AROUND}${commands}`);
+  const words = ["unshare", "--mount", "--propagation=private", "--net", "bash", join(directory, "script.sh")];
+  const env = { PATH: process.env.PATH ?? "", HOME: directory, STORE: directory, TMPDIR: directory };
+  const result = Bun.spawnSync(words, { env, stderr: "pipe" });
+  return { code: result.exitCode, out: result.stdout.toString(), error: result.stderr.toString() };
+}
+
+test("what it attaches stays, counts, and is found by a bpfman on the host", () => {
+  const host = join(ROOT, "dist/bpfman");
+  const after = `
+    ping -q -c 2 127.0.0.1 >/dev/null
+    echo "counted $(${host} map lookup demo/counters 0)"
+    ${host} program delete --all
+  `;
+  const { code, out, error } = run(`${COMMANDS}${after}`);
+  expect({ code, error, out }).toMatchObject({ code: 0 });
+  expect(out).toMatch(/Program ID .*\n \d+ .*demo .*tcx .*count_packets/);
+  expect(Number(/^counted (\d+)$/m.exec(out)?.[1])).toBeGreaterThanOrEqual(4);
+}, 600_000);
+
+test("without privileges it says which one is missing, and still answers what needs none", () => {
+  const { code, out, error } = run(`
+    podman pull -q oci-archive:${IMAGE}
+    podman run --rm --network=host bpfman version
+    podman run --rm --network=host bpfman list programs
+  `);
+  expect({ out, error }).toMatchObject({ out: expect.stringContaining("\nbpfman ") });
+  expect([code, error]).toEqual([4, expect.stringContaining("CAP_BPF")]);
+}, 600_000);
