@@ -99,7 +99,10 @@ export function withStages(entry: string, others: readonly (readonly string[])[]
         return stage?.modules.get(path)?.suffix === "" ? { path: stage.name, namespace: "stage" } : undefined;
       });
       build.onResolve({ filter: /^stage-\d+$/ }, ({ path }) => ({ path, namespace: "stage" }));
-      build.onLoad({ filter: /.*/, namespace: "stage" }, ({ path }) => ({ contents: texts.get(path) ?? "", loader: "js" }));
+      build.onLoad({ filter: /.*/, namespace: "stage" }, ({ path }) => ({
+        contents: texts.get(path) ?? "",
+        loader: "js",
+      }));
       build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
         const stage = stageOf(path);
         const part = stage?.modules.get(path);

@@ -168,7 +168,7 @@ const S_IFMT = 0o170000;
 const KINDS = { link: 0o120000, file: 0o100000, directory: 0o040000, characterDevice: 0o020000 } as const;
 
 /** What statx(2) returned. Decoded when asked for, because a listing looks at thousands of files. */
-export class Stats {
+class Stats {
   readonly #view: DataView;
 
   constructor(memory: Memory) {
@@ -225,6 +225,7 @@ export class Stats {
     return this.#view.getBigInt64(offset, true) * 1_000_000_000n + BigInt(this.#view.getUint32(offset + 8, true));
   }
 }
+export type { Stats };
 
 /** STATX_BASIC_STATS, and the full size of struct statx, which is fixed (include/uapi/linux/stat.h). */
 const STATX_BASIC_STATS = 0x7ff;
