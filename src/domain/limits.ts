@@ -166,6 +166,10 @@ export const WORKER_IDLE_MS = 30_000;
  * killed; and how long cleaning up after that waits for the writer lock. Together less than a second.
  */
 export const WORKER_CANCEL_TIMEOUT_MS = 300;
+/** How often the process of a cancelled change says, until that has been undone, that it is not inside a system call. */
+export const WORKER_STOPPING_MS = 200;
+/** How long it may then say nothing, which is as long as one step of undoing may wait for the kernel, before it is killed. */
+export const WORKER_SILENCE_TIMEOUT_MS = 2000;
 /** Largest message of that process: the verifier log of a refusal, with each character escaped. */
 export const WORKER_MESSAGE_BYTES_MAX = 128 * 1024 * 1024;
 /** How often to check whether the process a session is bound to still exists. */
