@@ -56,8 +56,8 @@ const isOpenTo = (group: number): boolean => {
   const update = ["bpftool", "map", "update", ...element, "value", ..."10000000".split("")];
   return Bun.spawnSync(namespace.command(...who, ...update)).exitCode === 0;
 };
-/** What is in a volume besides what the kernel itself may pin in a BPF file system (kernel/bpf/preload). */
-const pinned = (): string[] => namespace.sh("ls", join(pods, "maps")).match(/^\w+$/gm) ?? [];
+/** What is in a volume: also of what the kernel itself may pin in a BPF file system (kernel/bpf/preload). */
+const pinned = (): string[] => namespace.sh("ls", "-A", join(pods, "maps")).split("\n").filter(Boolean);
 const own = (): string[] => [
   ...namespace.mountsIn(join(bpfman.runtimeDir, "csi")),
   ...namespace.mountsIn(pods),
@@ -89,7 +89,7 @@ test("its group may use the maps, and no other; read-only, nobody can change wha
   const pin = join(pods, "maps", MAP);
   expect(namespace.sh("stat", "-c", "%a %u %g", pin, join(pods, "maps")).trim().split("\n")).toEqual([
     `660 0 ${GROUP}`,
-    `1750 0 ${GROUP}`,
+    `750 0 ${GROUP}`,
   ]);
   expect([isOpenTo(GROUP), isOpenTo(GROUP + 1)]).toEqual([true, false]);
   for (const words of [
