@@ -98,12 +98,16 @@ async function inKubernetes(run: Run, { env, service }: DaemonHost): Promise<{ r
   return { run: forAgent(run), csi: new GrpcServer({ methods, log: service.log }) };
 }
 
-/** Runs changes one at a time, in order of arrival, and reads beside them. */
+/** Runs changes one at a time, in order of arrival, and reads and pulls of images beside them. */
 function inTurn(service: SessionService): Run {
   const changes = new ChangeQueue();
-  return (name, request, { signal }) => {
+  return async (name, request, { signal }) => {
     const run = () => service.invoke(name, request, { signal });
-    return isExclusive(OPERATIONS[name].access) ? changes.run(run, signal) : run();
+    if (!isExclusive(OPERATIONS[name].access)) return run();
+    const { source } = request as { readonly source?: { readonly image?: unknown } };
+    // Else all other changes would wait for its registry. The load finds it in the cache.
+    if (source?.image !== undefined) await service.invoke("image/pull", source.image, { signal });
+    return changes.run(run, signal);
   };
 }
 

@@ -153,6 +153,28 @@ describe("while a program is verified", () => {
   });
 });
 
+test("while an image is pulled from a registry that does not answer, other changes are made", async () => {
+  const asked = Promise.withResolvers<void>();
+  const socket = { open: () => asked.resolve(), data: () => {} };
+  using registry = Bun.listen({ hostname: "127.0.0.1", port: 0, socket });
+  const served = await daemon(bpfman);
+  const waiting = served.client();
+  const url = `127.0.0.1:${registry.port}/programs/slow:v1`;
+  const loading = failed(
+    waiting.call(Bpfman.method.load, {
+      bytecode: { location: { case: "image", value: { url, imagePullPolicy: 0 } } },
+      info: [{ name: "on_openat", programType: BpfmanProgramType.TRACEPOINT }],
+    }),
+  );
+  await asked.promise;
+  const client = served.client();
+  const { programs } = await loadOpenat(client);
+  await client.call(Bpfman.method.unload, { id: programs[0]?.kernelInfo?.id ?? 0 });
+  expect(await Promise.race([loading, "still pulling"])).toBe("still pulling");
+  waiting.close();
+  await loading;
+});
+
 describe("the process", () => {
   test("takes the socket that systemd passes on, and leaves it", async () => {
     const passed = bpfman.path("passed.sock");
