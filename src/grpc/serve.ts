@@ -101,12 +101,13 @@ async function inKubernetes(run: Run, { env, service }: DaemonHost): Promise<{ r
 /** Runs changes one at a time, in order of arrival, and reads and pulls of images beside them. */
 function inTurn(service: SessionService): Run {
   const changes = new ChangeQueue();
+  const quiet: LogPort = { ...service.log, warn: () => {} };
   return async (name, request, { signal }) => {
     const run = () => service.invoke(name, request, { signal });
     if (!isExclusive(OPERATIONS[name].access)) return run();
     const { source } = request as { readonly source?: { readonly image?: unknown } };
-    // Else all other changes would wait for its registry. The load finds it in the cache.
-    if (source?.image !== undefined) await service.invoke("image/pull", source.image, { signal });
+    // Else all other changes would wait for its registry. The load finds it in the cache, and warns of what it finds.
+    if (source?.image !== undefined) await service.invoke("image/pull", source.image, { signal, log: quiet });
     return changes.run(run, signal);
   };
 }
