@@ -340,6 +340,10 @@ export const GRPC_HELD_BYTES_MAX = 32 * 1024 * 1024;
 export const GRPC_STALL_TIMEOUT_MS = 30_000;
 /** Connections at once to a socket; an agent has one. */
 export const GRPC_CONNECTIONS_MAX = 64;
+/** Connections at once to the socket for metrics; Prometheus has one. */
+export const METRICS_CONNECTIONS_MAX = 64;
+/** How long one of them may be open without a request. */
+export const METRICS_IDLE_TIMEOUT_MS = 10_000;
 /** Calls after which their garbage is collected, which takes some 15 ms. */
 export const GRPC_CALLS_PER_COLLECTION = 500;
 /** How long calls may go on when the server is told to stop, before they are cancelled. */
