@@ -30,6 +30,8 @@ export function openVolumes(runtimeDir: string, own: readonly string[]): Volumes
         throw refused(targetPath, "it is in one of bpfman's own directories");
       }
       atTarget(targetPath, (place, beside) => {
+        // As in another volume, which could not be unmounted then.
+        if (isBpffs(parentOf(place))) throw refused(targetPath, "it is in a BPF file system");
         const stats = fs.lstatSync(place);
         if (stats !== undefined) requireEmpty(targetPath, place, { isMounted: stats.dev !== beside.dev, stats });
       });

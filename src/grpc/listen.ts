@@ -79,9 +79,7 @@ export async function listenAt(server: Server, { path, mode, gid }: SocketOption
 
 /** What is added to a path for the socket before it has its rights: `.`, six letters that are random, `/s`. */
 const DRAFT_BYTES = 9;
-const OWNED = {
-  ...{ action: "serve in", kind: "directory", code: "IO_FAILED", otherwise: "give a path elsewhere" },
-} as const;
+const OWNED = { action: "serve in", kind: "directory", code: "IO_FAILED", otherwise: "give a path elsewhere" } as const;
 
 const inUse = (path: string): BpfmanError =>
   new BpfmanError("SOCKET_IN_USE", `serve on "${path}": another process does`, { details: { path } });

@@ -75,6 +75,7 @@ test("a container finds the map itself, and nothing is left when it is unpublish
   expect(first?.formatted?.value).toBe(7);
   expect(pinned()).toEqual([MAP]);
   expect(await server.result("volume/publish", volume())).toMatchObject({ published: false });
+  expect(await refusal({ volumeId: "csi-2", targetPath: join(pods, "maps/in") })).toBe("INVALID_VOLUME");
   expect(namespace.mountsIn(pods)).toEqual([join(pods, "maps")]);
   expect([isOpenTo(GROUP), isOpenTo(0)]).toEqual([false, false]);
   for (const unpublished of [true, false]) {
