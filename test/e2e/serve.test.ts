@@ -160,7 +160,7 @@ test("an application of a cluster that is loaded again keeps its programs and li
     bytecode: file(OBJECT),
     info: [
       { name: "on_openat", programType: BpfmanProgramType.TRACEPOINT },
-      { name: "count", programType: BpfmanProgramType.TCX },
+      { name: "drop", programType: BpfmanProgramType.TC },
     ],
     metadata: METADATA,
   };
