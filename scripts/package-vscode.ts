@@ -3,11 +3,12 @@
  * what goes with it, with the version of bpfman. `npm run package:vscode` also makes dist/packages/bpfman-VERSION.vsix of that,
  * whose bytes depend on the sources only.
  */
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
+import { ROOT } from "./package/release.ts";
+import { bundleNotices } from "./package/third-party.ts";
 
-const ROOT = resolve(import.meta.dir, "..");
 const SOURCE = join(ROOT, "examples/vscode");
 const STAGE = join(ROOT, "dist/vscode");
 const PACKAGES = join(ROOT, "dist/packages");
@@ -17,20 +18,6 @@ const EPOCH_SECONDS = 315_532_800;
 /** Links of the README as they are seen from the root of the repository, which is what vsce makes them relative to. */
 const fromRoot = (readme: string): string =>
   readme.replaceAll(/\]\((?!https?:|#)([^)]+)\)/g, (_, target: string) => `](${join("examples/vscode", target)})`);
-
-/** Licences of the npm packages of which these files are a part. */
-function licencesOf(files: readonly string[]): string {
-  const packages = files.flatMap((file) => /.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []);
-  const texts = [...new Set(packages)].toSorted().map((path) => {
-    const directory = resolve(ROOT, path);
-    const { name, version, license } = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"));
-    const file = readdirSync(directory).find((each) => /^licen[sc]e/i.test(each));
-    if (file === undefined) throw new Error(`${name} has no text of its licence`);
-    return `${name} ${version}: ${license}\n\n${readFileSync(join(directory, file), "utf8").trim()}\n`;
-  });
-  if (texts.length === 0) throw new Error("the bundler names no package");
-  return texts.join(`\n${"-".repeat(80)}\n\n`);
-}
 
 async function stage(): Promise<void> {
   rmSync(STAGE, { recursive: true, force: true });
@@ -46,7 +33,7 @@ async function stage(): Promise<void> {
     outdir: join(STAGE, "out"),
   });
   if (!built.success) throw new Error(built.logs.join("\n"));
-  writeFileSync(join(STAGE, "THIRD-PARTY.txt"), licencesOf(Object.keys(built.metafile?.inputs ?? {})));
+  writeFileSync(join(STAGE, "THIRD-PARTY.txt"), bundleNotices(Object.keys(built.metafile?.inputs ?? {})));
   cpSync(join(SOURCE, "media"), join(STAGE, "media"), { recursive: true });
   cpSync(join(SOURCE, ".vscodeignore"), join(STAGE, ".vscodeignore"));
   cpSync(join(ROOT, "LICENSE"), join(STAGE, "LICENSE"));
