@@ -15,9 +15,15 @@ const PACKAGES = join(ROOT, "dist/packages");
 /** 1980-01-01, the first day that entries of zip files can have. */
 const EPOCH_SECONDS = 315_532_800;
 
-/** Links of the README as they are seen from the root of the repository, which is what vsce makes them relative to. */
-const fromRoot = (readme: string): string =>
-  readme.replaceAll(/\]\((?!https?:|#)([^)]+)\)/g, (_, target: string) => `](${join("examples/vscode", target)})`);
+/** The README as it is read in an editor, which has neither the repository nor its pictures at hand. */
+const alone = (readme: string): string =>
+  readme
+    .replaceAll(
+      /!\[(.+?)\]\(([^)]+\.png)\)/g,
+      (_, what: string, path: string) =>
+        `![${what}](data:image/png;base64,${readFileSync(join(SOURCE, path)).toBase64()})`,
+    )
+    .replaceAll(/(?<!!)\[(.+?)\]\((?!https?:|#)[^)]+\)/g, "$1");
 
 async function stage(): Promise<void> {
   rmSync(STAGE, { recursive: true, force: true });
@@ -40,13 +46,21 @@ async function stage(): Promise<void> {
   const manifest = JSON.parse(readFileSync(join(SOURCE, "package.json"), "utf8"));
   const versioned = { ...manifest, version: packageJson.version };
   writeFileSync(join(STAGE, "package.json"), `${JSON.stringify(versioned, null, 2)}\n`);
-  writeFileSync(join(STAGE, "README.md"), fromRoot(readFileSync(join(SOURCE, "README.md"), "utf8")));
+  writeFileSync(join(STAGE, "README.md"), alone(readFileSync(join(SOURCE, "README.md"), "utf8")));
 }
 
 function pack(): void {
   mkdirSync(PACKAGES, { recursive: true });
   const output = join(PACKAGES, `bpfman-${packageJson.version}.vsix`);
-  const { exitCode } = Bun.spawnSync([join(ROOT, "node_modules/.bin/vsce"), "package", "--out", output], {
+  const command = [
+    join(ROOT, "node_modules/.bin/vsce"),
+    "package",
+    "--allow-missing-repository",
+    "--no-rewrite-relative-links",
+    "--out",
+    output,
+  ];
+  const { exitCode } = Bun.spawnSync(command, {
     cwd: STAGE,
     env: { ...process.env, SOURCE_DATE_EPOCH: String(EPOCH_SECONDS), TZ: "UTC" },
     stdio: ["ignore", "inherit", "inherit"],
