@@ -11,7 +11,7 @@ import { blocksOf } from "../documents/document.ts";
 import { cleanUpAfterEach } from "../labs/clean-up.ts";
 import { EditorWindow } from "../labs/editor-window.ts";
 import { BPFMAN, executable } from "../labs/executable.ts";
-import { bpftool, cable, counters, until } from "../labs/kernel-lab.ts";
+import { cable, counters, until } from "../labs/kernel-lab.ts";
 
 const SOURCE = `#include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
