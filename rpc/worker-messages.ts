@@ -31,7 +31,7 @@ export type Order =
 export type Report =
   /** The worker now dies with the server, so it may be given tasks. */
   | { readonly kind: "ready" }
-  /** The task was told to stop and will: it is not inside a system call. */
+  /** The task was told to stop, and is not inside a system call. Repeated until it has stopped: it may enter one yet. */
   | { readonly kind: "stopping" }
   | { readonly kind: "progress"; readonly message: string }
   | {

@@ -1,4 +1,5 @@
 /** The worker: a process that runs the changes of one session, one at a time, for its server (worker.ts). */
+import { WORKER_STOPPING_MS } from "../src/domain/limits.ts";
 import type { LogPort } from "../src/domain/log.ts";
 import { BpfmanError } from "../src/errors/error.ts";
 import { reasonOf } from "../src/errors/sys-failure.ts";
@@ -20,7 +21,7 @@ export async function work(host: WorkerHost): Promise<void> {
   const report = (message: Report): void => host.write(encoded(message));
   const ended = Promise.withResolvers<void>();
   let service: Promise<SessionService> | null = null;
-  let running: { readonly id: string; readonly cancel: AbortController } | null = null;
+  let running: { readonly id: string; readonly cancel: AbortController; beat?: NodeJS.Timeout } | null = null;
   let ending = false;
 
   function end(): void {
@@ -31,6 +32,7 @@ export async function work(host: WorkerHost): Promise<void> {
 
   async function perform(task: Task, signal: AbortSignal): Promise<void> {
     report(await outcome(service, task, { signal, report }));
+    clearInterval(running?.beat);
     running = null;
     if (ending) ended.resolve();
   }
@@ -43,8 +45,11 @@ export async function work(host: WorkerHost): Promise<void> {
         service.catch(() => {});
       } else if (order.kind === "cancel") {
         if (running?.id !== order.id) continue;
-        report({ kind: "stopping" });
-        running.cancel.abort();
+        const { cancel } = running;
+        const stopping = (): void => report({ kind: "stopping" });
+        running.beat = setInterval(stopping, WORKER_STOPPING_MS);
+        stopping();
+        cancel.abort();
       } else {
         const cancel = new AbortController();
         running = { id: order.id, cancel };

@@ -3,7 +3,7 @@
  * can take minutes, and nothing else in its process runs meanwhile: the server goes on answering, and what does not stop
  * when it is cancelled is killed. It leaves then what a killed command leaves, and that is cleaned up.
  */
-import { WORKER_CANCEL_TIMEOUT_MS, WORKER_IDLE_MS } from "../src/domain/limits.ts";
+import { WORKER_CANCEL_TIMEOUT_MS, WORKER_IDLE_MS, WORKER_SILENCE_TIMEOUT_MS } from "../src/domain/limits.ts";
 import { BpfmanError } from "../src/errors/error.ts";
 import { reasonOf, sysPart } from "../src/errors/sys-failure.ts";
 import type { Invoke } from "../src/service/invoke.ts";
@@ -120,9 +120,13 @@ class Worker {
     let kill: NodeJS.Timeout | undefined;
     const cancel = (): void => {
       started.ready.promise.then(() => tell(started, { kind: "cancel", id: task.id }));
-      kill = setTimeout(() => started.process.kill("SIGKILL"), WORKER_CANCEL_TIMEOUT_MS);
+      killIn(WORKER_CANCEL_TIMEOUT_MS);
     };
-    started.task = { context, answer, stopping: () => clearTimeout(kill) };
+    const killIn = (ms: number): void => {
+      clearTimeout(kill);
+      kill = setTimeout(() => started.process.kill("SIGKILL"), ms);
+    };
+    started.task = { context, answer, stopping: () => killIn(WORKER_SILENCE_TIMEOUT_MS) };
     started.ready.promise.then(() => tell(started, task));
     const { signal } = context;
     if (signal?.aborted) cancel();

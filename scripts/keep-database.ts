@@ -27,7 +27,10 @@ const SCRIPT = `
 `;
 
 const [file, ...more] = process.argv.slice(2);
-if (file === undefined || more.length > 0) throw new Error("usage: npm run keep-database -- FILE");
+if (file === undefined || more.length > 0) {
+  console.error("usage: npm run keep-database -- FILE");
+  process.exit(2);
+}
 const directory = mkdtempSync(join(tmpdir(), "bpfman-keep-"));
 try {
   const words = [

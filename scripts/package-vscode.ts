@@ -3,34 +3,27 @@
  * what goes with it, with the version of bpfman. `npm run package:vscode` also makes dist/packages/bpfman-VERSION.vsix of that,
  * whose bytes depend on the sources only.
  */
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
+import { ROOT } from "./package/release.ts";
+import { bundleNotices } from "./package/third-party.ts";
 
-const ROOT = resolve(import.meta.dir, "..");
 const SOURCE = join(ROOT, "examples/vscode");
 const STAGE = join(ROOT, "dist/vscode");
 const PACKAGES = join(ROOT, "dist/packages");
 /** 1980-01-01, the first day that entries of zip files can have. */
 const EPOCH_SECONDS = 315_532_800;
 
-/** Links of the README as they are seen from the root of the repository, which is what vsce makes them relative to. */
-const fromRoot = (readme: string): string =>
-  readme.replaceAll(/\]\((?!https?:|#)([^)]+)\)/g, (_, target: string) => `](${join("examples/vscode", target)})`);
-
-/** Licences of the npm packages of which these files are a part. */
-function licencesOf(files: readonly string[]): string {
-  const packages = files.flatMap((file) => /.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []);
-  const texts = [...new Set(packages)].toSorted().map((path) => {
-    const directory = resolve(ROOT, path);
-    const { name, version, license } = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"));
-    const file = readdirSync(directory).find((each) => /^licen[sc]e/i.test(each));
-    if (file === undefined) throw new Error(`${name} has no text of its licence`);
-    return `${name} ${version}: ${license}\n\n${readFileSync(join(directory, file), "utf8").trim()}\n`;
-  });
-  if (texts.length === 0) throw new Error("the bundler names no package");
-  return texts.join(`\n${"-".repeat(80)}\n\n`);
-}
+/** The README as it is read in an editor, which has neither the repository nor its pictures at hand. */
+const alone = (readme: string): string =>
+  readme
+    .replaceAll(
+      /!\[(.+?)\]\(([^)]+\.png)\)/g,
+      (_, what: string, path: string) =>
+        `![${what}](data:image/png;base64,${readFileSync(join(SOURCE, path)).toBase64()})`,
+    )
+    .replaceAll(/(?<!!)\[(.+?)\]\((?!https?:|#)[^)]+\)/g, "$1");
 
 async function stage(): Promise<void> {
   rmSync(STAGE, { recursive: true, force: true });
@@ -46,20 +39,28 @@ async function stage(): Promise<void> {
     outdir: join(STAGE, "out"),
   });
   if (!built.success) throw new Error(built.logs.join("\n"));
-  writeFileSync(join(STAGE, "THIRD-PARTY.txt"), licencesOf(Object.keys(built.metafile?.inputs ?? {})));
+  writeFileSync(join(STAGE, "THIRD-PARTY.txt"), bundleNotices(Object.keys(built.metafile?.inputs ?? {})));
   cpSync(join(SOURCE, "media"), join(STAGE, "media"), { recursive: true });
   cpSync(join(SOURCE, ".vscodeignore"), join(STAGE, ".vscodeignore"));
   cpSync(join(ROOT, "LICENSE"), join(STAGE, "LICENSE"));
   const manifest = JSON.parse(readFileSync(join(SOURCE, "package.json"), "utf8"));
   const versioned = { ...manifest, version: packageJson.version };
   writeFileSync(join(STAGE, "package.json"), `${JSON.stringify(versioned, null, 2)}\n`);
-  writeFileSync(join(STAGE, "README.md"), fromRoot(readFileSync(join(SOURCE, "README.md"), "utf8")));
+  writeFileSync(join(STAGE, "README.md"), alone(readFileSync(join(SOURCE, "README.md"), "utf8")));
 }
 
 function pack(): void {
   mkdirSync(PACKAGES, { recursive: true });
   const output = join(PACKAGES, `bpfman-${packageJson.version}.vsix`);
-  const { exitCode } = Bun.spawnSync([join(ROOT, "node_modules/.bin/vsce"), "package", "--out", output], {
+  const command = [
+    join(ROOT, "node_modules/.bin/vsce"),
+    "package",
+    "--allow-missing-repository",
+    "--no-rewrite-relative-links",
+    "--out",
+    output,
+  ];
+  const { exitCode } = Bun.spawnSync(command, {
     cwd: STAGE,
     env: { ...process.env, SOURCE_DATE_EPOCH: String(EPOCH_SECONDS), TZ: "UTC" },
     stdio: ["ignore", "inherit", "inherit"],

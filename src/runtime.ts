@@ -245,7 +245,7 @@ interface Opened {
    * For a session: opens the store once for all reads, and once for all changes. A command has none, and keeps the one
    * store it writes to open until the process ends (main.ts).
    */
-  readonly keep: Pick<typeof import("./store/kept.ts"), "keepReader" | "keepWriter"> | null;
+  readonly keep: Pick<typeof import("./store/kept.ts"), "keepStore"> | null;
   readonly settings: Settings;
   write(text: string): void;
 }
@@ -270,8 +270,7 @@ async function openRuntime({ settings, write, keep, parentPid }: Opened): Promis
   const openStore = (mode: "read" | "write", owner: ProcessIdentity | null): StorePort =>
     (require("./store/open-store.ts") as typeof import("./store/open-store.ts")).openStore({ ...store(), mode, owner });
   const machine = () => openMachine({ directories, configFile: settings.configFile, store });
-  const reader = keep === null ? null : once(() => keep.keepReader(store()));
-  const writer = keep === null ? null : once(() => keep.keepWriter(store()));
+  const kept = keep === null ? null : once(() => keep.keepStore(store()));
   const written = once(() => openStore("write", null));
   return {
     log,
@@ -316,10 +315,10 @@ async function openRuntime({ settings, write, keep, parentPid }: Opened): Promis
     },
     openHost: async (mode, owner = null) => {
       requireLibc();
-      const keepsStore = mode === "write" && writer === null;
+      const keepsStore = mode === "write" && kept === null;
       const opened = () => {
-        if (mode === "read") return reader === null ? openStore(mode, owner) : reader()();
-        return writer === null ? written() : writer()(owner);
+        if (kept !== null) return mode === "read" ? kept().read() : kept().write(owner);
+        return mode === "read" ? openStore(mode, owner) : written();
       };
       const hostBpffs = settings.hostBpffs ?? null;
       return openHost({ directories, hostBpffs, config, machine, openStore: opened, keepsStore });

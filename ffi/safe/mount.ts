@@ -11,10 +11,9 @@ const MS_REMOUNT = 32n;
 const MS_BIND = 4096n;
 const NOTHING_RUNS = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
-/** Mounts a bpffs (nosuid, nodev, noexec) on the directory `target`. Throws SysError. */
-export function mountBpffs(target: string, mode = 0o700): void {
-  const options = `mode=0${mode.toString(8)}`;
-  checked("mount", libc().mount(cString("bpf"), cString(target), cString("bpf"), NOTHING_RUNS, cString(options)));
+/** Mounts a bpffs (nosuid, nodev, noexec, 0700) on the directory `target`. Throws SysError. */
+export function mountBpffs(target: string): void {
+  checked("mount", libc().mount(cString("bpf"), cString(target), cString("bpf"), NOTHING_RUNS, cString("mode=0700")));
 }
 
 /** Mounts the directory `source` a second time, on `target`, without what is mounted below it. Throws SysError. mount(2) */

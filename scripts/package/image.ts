@@ -15,7 +15,7 @@ import {
 import { join } from "node:path";
 import type { Processor } from "../bun-for.ts";
 import { fetchPackages } from "../debian.ts";
-import { ARCHITECTURES, pack, type Release, ROOT } from "./release.ts";
+import { ARCHITECTURES, archiveOptions, pack, type Release, ROOT } from "./release.ts";
 
 const SUITE = "trixie";
 const PACKAGES = ["base-files", "libc6", "libbpf1", "libelf1t64", "zlib1g", "libzstd1", "ca-certificates"];
@@ -79,14 +79,6 @@ export async function writeImage(
   const layout = join(work, "layout");
   await buildah("manifest", "push", "--all", NAME, `oci:${layout}:${NAME}`);
   const archive = join(output, `bpfman-${release.version}-image.tar`);
-  const options = [
-    "--sort=name",
-    "--owner=0",
-    "--group=0",
-    "--numeric-owner",
-    `--mtime=@${release.time}`,
-    "--format=gnu",
-  ];
-  await pack(["tar", "-C", layout, ...options, "-cf", archive, "."], { release });
+  await pack(["tar", "-C", layout, ...archiveOptions(release), "-cf", archive, "."], { release });
   return archive;
 }

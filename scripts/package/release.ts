@@ -24,6 +24,12 @@ export const ARCHITECTURES: Readonly<
   Record<Processor, { readonly deb: string; readonly rpm: string; readonly oci: string }>
 > = { x64: { deb: "amd64", rpm: "x86_64", oci: "amd64" }, arm64: { deb: "arm64", rpm: "aarch64", oci: "arm64" } };
 
+/** Options of tar for bytes that do not depend on who packs, and when. */
+export const archiveOptions = ({ time }: Release): readonly string[] => [
+  ...["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--format=gnu"],
+  `--mtime=@${time}`,
+];
+
 /** A tenth larger than with 6, which takes three times as long: 100 s for each executable. */
 export const XZ_LEVEL = 2;
 

@@ -1,4 +1,4 @@
-/** The licences of what is inside the executable: the npm packages in the bundle, and Bun with what it links. */
+/** The licences of what is packed: the npm packages in a bundle and, in the executable, Bun with what it links. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,14 +16,12 @@ const TEXTS = {
 } as const;
 const LINE = `\n${"-".repeat(80)}\n\n`;
 
-/** Names of the packages whose code the bundler took, from where it found their files. */
-async function bundledPackages(): Promise<string[]> {
+/** The files that the bundler puts into the executable. */
+async function bundledFiles(): Promise<string[]> {
   const directory = mkdtempSync(join(tmpdir(), "bpfman-bundle-"));
   try {
     const { metafile } = await bundle({ directory }, "none");
-    const files = Object.keys((metafile as { inputs: object }).inputs);
-    const names = files.flatMap((file) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? []);
-    return [...new Set(names)].sort();
+    return Object.keys((metafile as { inputs: object }).inputs);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -40,25 +38,36 @@ function holdersIn(directory: string): string {
     .join("");
 }
 
-/** Name, version, licence, and its text. Throws if a package comes without one that stands in another place. */
-function noticeOf(name: string): string {
-  const directory = join(ROOT, "node_modules", name);
-  const { version, license }: { version: string; license: string } = JSON.parse(
+/** Name, version, licence, and its text. Throws if a package has none, and its licence is not one of those at the end. */
+function noticeOf(directory: string, atEnd: object): string {
+  const { name, version, license }: Record<"name" | "version" | "license", string> = JSON.parse(
     readFileSync(join(directory, "package.json"), "utf8"),
   );
   const texts = readdirSync(directory)
     .filter((file) => /^(licen[sc]e|copying|notice)/i.test(file))
     .map((file) => readFileSync(join(directory, file), "utf8").trim());
-  const elsewhere = license.split(/[()\s]+|AND/).every((word) => word === "" || Object.hasOwn(TEXTS, word));
-  if (texts.length === 0 && !elsewhere) throw new Error(`${name} ${version} has no text of its licence`);
+  const isAtEnd = license.split(/[()\s]+|AND/).every((word) => word === "" || Object.hasOwn(atEnd, word));
+  if (texts.length === 0 && !isAtEnd) throw new Error(`${name} ${version} has no text of its licence`);
   return `${name} ${version}: ${license}\n\n${texts.join("\n\n") || `${holdersIn(directory)}The text is at the end.`}\n`;
 }
 
-/** The notices as one text. */
+/** The notice of each npm package of which these files, as the bundler names them, are a part. */
+function noticesOf(files: readonly string[], atEnd: object): string[] {
+  const packages = files.flatMap(
+    (file) => /node_modules\/(?:.*node_modules\/)?(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? [],
+  );
+  if (packages.length === 0) throw new Error("the bundler names no package");
+  return [...new Set(packages)].sort().map((path) => noticeOf(join(ROOT, path), atEnd));
+}
+
+/** The notices for a bundle of scripts alone, as one text. */
+export const bundleNotices = (files: readonly string[]): string => noticesOf(files, {}).join(LINE);
+
+/** The notices for the executable, as one text. */
 export async function thirdPartyNotices(): Promise<string> {
   return [
     readFileSync(join(ROOT, "packaging/bun-notice.txt"), "utf8").replace("@BUN_VERSION@", Bun.version),
-    ...(await bundledPackages()).map(noticeOf),
+    ...noticesOf(await bundledFiles(), TEXTS),
     ...Object.entries(TEXTS).map(
       ([name, file]) => `${name}\n\n${readFileSync(join(COMMON_LICENCES, file), "utf8").trim()}\n`,
     ),

@@ -2,7 +2,7 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { pack, type Release, ROOT, XZ_LEVEL } from "./release.ts";
+import { archiveOptions, pack, type Release, ROOT, XZ_LEVEL } from "./release.ts";
 
 export interface Contents {
   /** The executable to pack, which may be for another processor. */
@@ -65,16 +65,8 @@ export async function setTimes(directory: string, release: Release): Promise<voi
 /** `bpfman-VERSION-linux-PROCESSOR.tar.xz`: what is below usr, to be unpacked into a prefix such as /usr/local. */
 export async function writeArchive(tree: string, file: string, release: Release): Promise<void> {
   const name = basename(file, ".tar.xz");
-  const options = [
-    "--sort=name",
-    "--owner=0",
-    "--group=0",
-    "--numeric-owner",
-    `--mtime=@${release.time}`,
-    "--format=gnu",
-  ];
   const transform = `--transform=s,^\\.,${name},`;
-  await pack(["tar", "-C", join(tree, "usr"), ...options, transform, "-Jcf", file, "."], {
+  await pack(["tar", "-C", join(tree, "usr"), ...archiveOptions(release), transform, "-Jcf", file, "."], {
     release,
     // Blocks of a fixed size: the same bytes on any number of processors.
     env: { XZ_OPT: `-T2 -${XZ_LEVEL}` },

@@ -21,6 +21,8 @@ const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) 
 export function openVolumes(runtimeDir: string, own: readonly string[]): VolumesPort {
   const root = `${runtimeDir}/csi/fs`;
   const placeOf = ({ id }: Pick<VolumeRecord, "id">): string => `${root}/${id}`;
+  /** What is bound onto the target: beside it may be pins of the kernel's own (PRELOADED in prepare.ts). */
+  const boundOf = (volume: Pick<VolumeRecord, "id">): string => `${placeOf(volume)}/maps`;
 
   return {
     requireFree(targetPath) {
@@ -28,6 +30,8 @@ export function openVolumes(runtimeDir: string, own: readonly string[]): Volumes
         throw refused(targetPath, "it is in one of bpfman's own directories");
       }
       atTarget(targetPath, (place, beside) => {
+        // As in another volume, which could not be unmounted then.
+        if (isBpffs(parentOf(place))) throw refused(targetPath, "it is in a BPF file system");
         const stats = fs.lstatSync(place);
         if (stats !== undefined) requireEmpty(targetPath, place, { isMounted: stats.dev !== beside.dev, stats });
       });
@@ -40,17 +44,23 @@ export function openVolumes(runtimeDir: string, own: readonly string[]): Volumes
       }
       failing("make directory", place, () => fs.mkdirSync(place, { recursive: true, mode: 0o700 }));
       try {
-        mountBpffs(place, DIRECTORY_MODE);
+        mountBpffs(place);
       } catch (thrown) {
         throw ioFailure(thrown, { action: "mount a BPF file system on", path: place, code: "BPFFS_UNAVAILABLE" });
       }
-      if (group !== null) failing("set the group of", place, () => nodeFs().chownSync(place, -1, group));
+      const bound = boundOf({ id });
+      failing("make directory", bound, () => {
+        nodeFs().mkdirSync(bound);
+        if (group !== null) nodeFs().chownSync(bound, -1, group);
+        // Whatever the umask is.
+        nodeFs().chmodSync(bound, DIRECTORY_MODE);
+      });
       return failing("look at", place, () => deviceOf(place)) as number;
     },
-    mapPath: (volume, map) => `${placeOf(volume)}/${map}`,
+    mapPath: (volume, map) => `${boundOf(volume)}/${map}`,
     openMap({ id, group }, map) {
       if (group === null) return;
-      const path = `${placeOf({ id })}/${map}`;
+      const path = `${boundOf({ id })}/${map}`;
       failing("set group and mode of", path, () => {
         // First the mode would be for the group that it has now.
         nodeFs().chownSync(path, -1, group);
@@ -62,7 +72,7 @@ export function openVolumes(runtimeDir: string, own: readonly string[]): Volumes
       atTarget(targetPath, (place) =>
         failing("mount the volume on", targetPath, () => {
           if (fs.lstatSync(place) === undefined) nodeFs().mkdirSync(place, { mode: DIRECTORY_MODE });
-          bindMount(placeOf(volume), place, { readOnly });
+          bindMount(boundOf(volume), place, { readOnly });
         }),
       );
     },

@@ -166,6 +166,10 @@ export const WORKER_IDLE_MS = 30_000;
  * killed; and how long cleaning up after that waits for the writer lock. Together less than a second.
  */
 export const WORKER_CANCEL_TIMEOUT_MS = 300;
+/** How often the process of a cancelled change says, until that has been undone, that it is not inside a system call. */
+export const WORKER_STOPPING_MS = 200;
+/** How long it may then say nothing, which is as long as one step of undoing may wait for the kernel, before it is killed. */
+export const WORKER_SILENCE_TIMEOUT_MS = 2000;
 /** Largest message of that process: the verifier log of a refusal, with each character escaped. */
 export const WORKER_MESSAGE_BYTES_MAX = 128 * 1024 * 1024;
 /** How often to check whether the process a session is bound to still exists. */
@@ -336,6 +340,10 @@ export const GRPC_HELD_BYTES_MAX = 32 * 1024 * 1024;
 export const GRPC_STALL_TIMEOUT_MS = 30_000;
 /** Connections at once to a socket; an agent has one. */
 export const GRPC_CONNECTIONS_MAX = 64;
+/** Connections at once to the socket for metrics; Prometheus has one. */
+export const METRICS_CONNECTIONS_MAX = 64;
+/** How long one of them may be open without a request. */
+export const METRICS_IDLE_TIMEOUT_MS = 10_000;
 /** Calls after which their garbage is collected, which takes some 15 ms. */
 export const GRPC_CALLS_PER_COLLECTION = 500;
 /** How long calls may go on when the server is told to stop, before they are cancelled. */

@@ -7,6 +7,7 @@ import type { ProgramType } from "../domain/kinds.ts";
 import { PULL_POLICIES, type PullPolicy } from "../domain/program.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Answers, OperationName } from "../service/operations.ts";
+import { invalid } from "./errors.ts";
 import {
   type AttachInfo,
   Bpfman,
@@ -83,9 +84,6 @@ export function bpfmanMethods(run: Run): readonly UnaryMethod[] {
 
 const notFound = (id: number, why: string): BpfmanError =>
   new BpfmanError("PROGRAM_NOT_FOUND", `program ${id}: ${why}`, { details: { program_id: id } });
-
-const invalid = (field: string, problem: string): BpfmanError =>
-  new BpfmanError("INVALID_REQUEST", `invalid value for "${field}": ${problem}`, { details: { field } });
 
 const TYPES: Readonly<Record<BpfmanProgramType, ProgramType>> = {
   [BpfmanProgramType.XDP]: "xdp",

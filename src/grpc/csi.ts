@@ -1,7 +1,7 @@
 /** csi.v1, as the kubelet speaks it: pods get the maps of programs as volumes. There is no controller, and no staging. */
 import { BpfmanError } from "../errors/error.ts";
 import type { Run } from "./bpfman-v1.ts";
-import { STATUS, StatusError, statusOf } from "./errors.ts";
+import { invalid, STATUS, StatusError, statusOf } from "./errors.ts";
 import {
   Identity,
   Node,
@@ -44,9 +44,6 @@ export function csiMethods(run: Run, node: string): readonly UnaryMethod[] {
     }),
   ];
 }
-
-const invalid = (field: string, problem: string): BpfmanError =>
-  new BpfmanError("INVALID_REQUEST", `invalid value for "${field}": ${problem}`, { details: { field } });
 
 function publishRequest({
   volumeId,

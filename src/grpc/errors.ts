@@ -44,6 +44,10 @@ export class StatusError extends Error {
   }
 }
 
+/** A field of a message that cannot be translated. */
+export const invalid = (field: string, problem: string): BpfmanError =>
+  new BpfmanError("INVALID_REQUEST", `invalid value for "${field}": ${problem}`, { details: { field } });
+
 export interface Status {
   readonly status: number;
   readonly message: string;

@@ -3,17 +3,22 @@ import {
   chmodSync,
   chownSync,
   fstatSync,
+  linkSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   readFileSync,
   renameSync,
   rmSync,
   type Stats,
+  statSync,
 } from "node:fs";
 import { connect, type Server } from "node:net";
 import { dirname } from "node:path";
+import { GROUP_ID_MAX } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
-import { errnoName, ioFailure } from "../errors/sys-failure.ts";
+import { requireOwn } from "../errors/ownership.ts";
+import { errnoName, ioFailure, sysFailure } from "../errors/sys-failure.ts";
 
 /** The first descriptor that systemd passes on (sd_listen_fds(3)). */
 const LISTEN_FDS_START = 3;
@@ -21,7 +26,7 @@ const LISTEN_FDS_START = 3;
 const SOCKET_PATH_BYTES_MAX = 107;
 
 export interface SocketOptions {
-  /** Absolute. A directory that is missing is made. */
+  /** A directory that is missing is made. */
   readonly path: string;
   readonly mode: number;
   /** Its group besides root. */
@@ -39,31 +44,63 @@ export interface Listening {
  * INVALID_REQUEST.
  */
 export async function listenAt(server: Server, { path, mode, gid }: SocketOptions): Promise<Listening> {
-  const draft = `${path}.${process.pid}`;
-  if (Buffer.byteLength(draft) > SOCKET_PATH_BYTES_MAX) {
-    const longest = SOCKET_PATH_BYTES_MAX - Buffer.byteLength(draft) + Buffer.byteLength(path);
+  const longest = SOCKET_PATH_BYTES_MAX - DRAFT_BYTES;
+  if (Buffer.byteLength(path) > longest) {
     throw new BpfmanError("INVALID_REQUEST", `serve on "${path}": the path has more than ${longest} bytes`, {
       details: { path },
       hint: "give a shorter path",
     });
   }
-  await requireFree(path);
+  let draft: string | null = null;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-    rmSync(draft, { force: true });
-    await listening(server, { path: draft });
-    // Until here, only root could connect.
-    chownSync(draft, 0, gid);
-    chmodSync(draft, mode);
-    const own = lstatSync(draft);
-    renameSync(draft, path);
+    const directory = dirname(path);
+    mkdirSync(directory, { recursive: true, mode: 0o755 });
+    // Whoever can change it could have the rights of any file changed in place of the socket's.
+    requireOwn({ ...OWNED, path: directory }, statSync(directory));
+    const dead = await deadSocketAt(path);
+    draft = mkdtempSync(`${path}.`);
+    const made = `${draft}/s`;
+    await listening(server, { path: made });
+    // Until here, only root could connect: nobody else can enter its directory.
+    chownSync(made, 0, gid);
+    chmodSync(made, mode);
+    if (dead !== null) remove(dead, path, `${draft}/dead`);
+    linkSync(made, path);
+    const own = lstatSync(made);
     return { remove: () => removeOwn(path, own) };
   } catch (thrown) {
     server.close();
-    rmSync(draft, { force: true });
+    if (sysFailure(thrown)?.call === "link" && errnoName(thrown) === "EEXIST") throw inUse(path);
     throw ioFailure(thrown, { action: "serve on", path, code: "IO_FAILED" });
+  } finally {
+    if (draft !== null) rmSync(draft, { recursive: true, force: true });
   }
 }
+
+/** What is added to a path for the socket before it has its rights: `.`, six letters that are random, `/s`. */
+const DRAFT_BYTES = 9;
+const OWNED = { action: "serve in", kind: "directory", code: "IO_FAILED", otherwise: "give a path elsewhere" } as const;
+
+const inUse = (path: string): BpfmanError =>
+  new BpfmanError("SOCKET_IN_USE", `serve on "${path}": another process does`, { details: { path } });
+
+/**
+ * Removes a socket by moving it to `away`. If another process that started at the same time has put its own there, it gets
+ * it back. Throws SOCKET_IN_USE then.
+ */
+function remove(dead: Stats, path: string, away: string): void {
+  try {
+    renameSync(path, away);
+  } catch (thrown) {
+    if (errnoName(thrown) === "ENOENT") return;
+    throw thrown;
+  }
+  if (isSame(lstatSync(away), dead)) return;
+  linkSync(away, path);
+  throw inUse(path);
+}
+
+const isSame = (one: Stats, other: Stats): boolean => one.ino === other.ino && one.dev === other.dev;
 
 /** What systemd passed on to this process (sd_listen_fds(3)), and to none that it started before. */
 export type Activation = Readonly<Record<string, string | undefined>>;
@@ -117,19 +154,18 @@ function listening(server: Server, where: { readonly path: string } | { readonly
   return promise;
 }
 
-/** Throws SOCKET_IN_USE, and IO_FAILED if something else is there. */
-async function requireFree(path: string): Promise<void> {
+/** A socket that nobody serves on; null if nothing is there. Throws SOCKET_IN_USE, and IO_FAILED if something else is. */
+async function deadSocketAt(path: string): Promise<Stats | null> {
   const there = lstatSync(path, { throwIfNoEntry: false });
-  if (there === undefined) return;
+  if (there === undefined) return null;
   if (!there.isSocket()) {
-    throw ioFailure("there is a file that is no socket", {
+    throw ioFailure(`there is a ${there.isDirectory() ? "directory" : "file that is no socket"}`, {
       ...{ action: "serve on", path, code: "IO_FAILED" },
       hint: "remove it, or give another path",
     });
   }
-  if (await isServed(path)) {
-    throw new BpfmanError("SOCKET_IN_USE", `serve on "${path}": another process does`, { details: { path } });
-  }
+  if (await isServed(path)) throw inUse(path);
+  return there;
 }
 
 function isServed(path: string): Promise<boolean> {
@@ -143,14 +179,14 @@ function isServed(path: string): Promise<boolean> {
 
 function removeOwn(path: string, own: Stats): void {
   const there = lstatSync(path, { throwIfNoEntry: false });
-  if (there?.ino === own.ino && there.dev === own.dev) rmSync(path, { force: true });
+  if (there !== undefined && isSame(there, own)) rmSync(path, { force: true });
 }
 
 const GROUP_FILE = "/etc/group";
 
-/** The number of a group of /etc/group, or a number itself; null if there is none of that name. Throws IO_FAILED. */
+/** The number of a group of /etc/group, or a number itself; null if there is none. Throws IO_FAILED. */
 export function groupId(name: string): number | null {
-  if (/^\d+$/.test(name)) return Number(name);
+  if (/^\d+$/.test(name)) return Number(name) <= GROUP_ID_MAX ? Number(name) : null;
   let groups = "";
   try {
     groups = readFileSync(GROUP_FILE, "utf8");

@@ -1,5 +1,6 @@
 /** Metrics for Prometheus over HTTP, on a Unix socket of their own. */
 import { createServer, type Server } from "node:http";
+import { METRICS_CONNECTIONS_MAX, METRICS_IDLE_TIMEOUT_MS } from "../domain/limits.ts";
 import { prometheusText } from "../domain/prometheus.ts";
 import type { Invoke } from "../service/invoke.ts";
 import { statusOf } from "./errors.ts";
@@ -17,7 +18,7 @@ export function metricsServer(invoke: Invoke): Server {
       collecting = null;
     }
   };
-  return createServer(async ({ method, url }, response) => {
+  const server = createServer(async ({ method, url }, response) => {
     const answer = (status: number, type: string, text: string): void => {
       response.writeHead(status, { "content-type": type }).end(method === "HEAD" ? "" : text);
     };
@@ -30,4 +31,8 @@ export function metricsServer(invoke: Invoke): Server {
       answer(500, PLAIN, `${statusOf(thrown).message}\n`);
     }
   });
+  // Others than root can connect, and must not use up the descriptors of the daemon.
+  server.maxConnections = METRICS_CONNECTIONS_MAX;
+  server.setTimeout(METRICS_IDLE_TIMEOUT_MS);
+  return server;
 }

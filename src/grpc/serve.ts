@@ -43,6 +43,7 @@ const METRICS_SOCKET_MODE = 0o666;
 export async function serveDaemon(host: DaemonHost): Promise<number> {
   const { service, signal, socketPath } = host;
   const { log } = service;
+  requireDifferent([socketPath, host.csiSocket, host.metricsSocket]);
   // Rather than with each call: without the rights for it, or a state that can be read, there is nothing to serve.
   await service.invoke("program/list", { view: "summary" }, { calledAs: "bpfman serve" });
   const run = inTurn(service);
@@ -80,6 +81,16 @@ export async function serveDaemon(host: DaemonHost): Promise<number> {
   return 0;
 }
 
+/** Throws INVALID_REQUEST: one of them would find the other's socket, and take it for another process's. */
+function requireDifferent(paths: readonly (string | null)[]): void {
+  const twice = paths.find((path, index) => path !== null && paths.indexOf(path) !== index);
+  if (twice === undefined) return;
+  throw new BpfmanError("INVALID_REQUEST", `serve on "${twice}": two sockets have that path`, {
+    details: { path: twice },
+    hint: "give each a path of its own",
+  });
+}
+
 /** What only an agent and a kubelet want, who make this a node of a cluster. */
 async function inKubernetes(run: Run, { env, service }: DaemonHost): Promise<{ run: Run; csi: GrpcServer }> {
   const [{ forAgent }, { csiMethods }] = await Promise.all([import("./agent-loops.ts"), import("./csi.ts")]);
@@ -87,12 +98,17 @@ async function inKubernetes(run: Run, { env, service }: DaemonHost): Promise<{ r
   return { run: forAgent(run), csi: new GrpcServer({ methods, log: service.log }) };
 }
 
-/** Runs changes one at a time, in order of arrival, and reads beside them. */
+/** Runs changes one at a time, in order of arrival, and reads and pulls of images beside them. */
 function inTurn(service: SessionService): Run {
   const changes = new ChangeQueue();
-  return (name, request, { signal }) => {
+  const quiet: LogPort = { ...service.log, warn: () => {} };
+  return async (name, request, { signal }) => {
     const run = () => service.invoke(name, request, { signal });
-    return isExclusive(OPERATIONS[name].access) ? changes.run(run, signal) : run();
+    if (!isExclusive(OPERATIONS[name].access)) return run();
+    const { source } = request as { readonly source?: { readonly image?: unknown } };
+    // Else all other changes would wait for its registry. The load finds it in the cache, and warns of what it finds.
+    if (source?.image !== undefined) await service.invoke("image/pull", source.image, { signal, log: quiet });
+    return changes.run(run, signal);
   };
 }
 
@@ -106,7 +122,9 @@ function gidOf(name: string | null, log: LogPort): number {
   }
   throw new BpfmanError("INVALID_REQUEST", `serve to the group "${name}": there is no such group`, {
     details: { field: "socketGroup" },
-    hint: `create it with "groupadd --system ${name}", or give another one with --socket-group`,
+    hint: /^[A-Za-z_][\w-]*$/.test(name)
+      ? `create it with "groupadd --system ${name}", or give another one with --socket-group`
+      : "give a group's name or number with --socket-group",
   });
 }
 

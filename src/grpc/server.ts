@@ -84,6 +84,8 @@ export class GrpcServer {
         enablePush: false,
       },
     });
+    // Beyond that, they are closed before anything of theirs is read.
+    this.http.maxConnections = GRPC_CONNECTIONS_MAX;
     this.http.on("session", (session) => this.#opened(session));
     this.http.on("stream", (stream, headers) => this.#receive(stream as ServerHttp2Stream, headers));
     // A connection that breaks the protocol ends; the others know nothing of it.
@@ -114,10 +116,6 @@ export class GrpcServer {
   }
 
   #opened(session: ServerHttp2Session): void {
-    if (this.#sessions.size >= GRPC_CONNECTIONS_MAX) {
-      session.destroy();
-      return;
-    }
     this.#sessions.add(session);
     session.on("error", () => {});
     session.on("close", () => this.#sessions.delete(session));

@@ -66,19 +66,37 @@ async function unpack(bytes: Uint8Array, what: string): Promise<Uint8Array> {
     if (bytes.length > LAYER_TAR_BYTES_MAX) throw invalid(what, `it has more than ${LAYER_TAR_BYTES_MAX} bytes`);
     return bytes;
   }
+  const unpacked = (await streamed(bytes, isZstd ? "zstd" : "gzip")) ?? (isZstd ? null : await unpadded(bytes));
+  if (unpacked === null) throw invalid(what, "it cannot be unpacked");
+  if (unpacked.length > LAYER_TAR_BYTES_MAX)
+    throw invalid(what, `unpacked, it has more than ${LAYER_TAR_BYTES_MAX} bytes`);
+  return unpacked;
+}
+
+/** Handles all members and frames of the stream, on another thread. Stops beyond the bound; null if it is damaged. */
+async function streamed(bytes: Uint8Array, format: "gzip" | "zstd"): Promise<Uint8Array | null> {
   const parts: Uint8Array[] = [];
-  let unpacked = 0;
+  let length = 0;
   try {
-    // Handles all members and frames of the stream, on another thread. node:zlib would cost 3 ms to load.
-    const stream = new Blob([bytes.slice()]).stream().pipeThrough(new DecompressionStream(isZstd ? "zstd" : "gzip"));
-    for await (const part of stream) {
-      unpacked += part.length;
-      if (unpacked > LAYER_TAR_BYTES_MAX) break;
+    // node:zlib would cost 3 ms to load.
+    for await (const part of new Blob([bytes.slice()]).stream().pipeThrough(new DecompressionStream(format))) {
       parts.push(part);
+      length += part.length;
+      if (length > LAYER_TAR_BYTES_MAX) break;
     }
+    return Buffer.concat(parts);
   } catch {
-    throw invalid(what, "it cannot be unpacked");
+    return null;
   }
-  if (unpacked > LAYER_TAR_BYTES_MAX) throw invalid(what, `unpacked, it has more than ${LAYER_TAR_BYTES_MAX} bytes`);
-  return Buffer.concat(parts);
+}
+
+/** Unpacks what is padded with zeros, which gzip(1) and node:zlib ignore, and DecompressionStream refuses; null if nothing is. */
+async function unpadded(bytes: Uint8Array): Promise<Uint8Array | null> {
+  if (bytes.at(-1) !== 0) return null;
+  const { gunzip } = await import("node:zlib");
+  const { promise, resolve } = Promise.withResolvers<Uint8Array | null>();
+  gunzip(bytes, { maxOutputLength: LAYER_TAR_BYTES_MAX }, (error, unpacked) =>
+    resolve(error === null ? unpacked : null),
+  );
+  return promise;
 }

@@ -1,8 +1,8 @@
 import type { VolumeRecord } from "../domain/volume.ts";
 
 /**
- * Mounts of volumes: each has a BPF file system of its own in the runtime directory, which is bound onto its target. A
- * target is in a directory that only root can change, and no part of its path is a symbolic link. Synchronous.
+ * Mounts of volumes: each has a BPF file system of its own in the runtime directory, whose directory of maps is bound onto its
+ * target. A target is in a directory that only root can change, and no part of its path is a symbolic link. Synchronous.
  */
 export interface VolumesPort {
   /**
@@ -10,7 +10,7 @@ export interface VolumesPort {
    * or can be changed by others, or there is something that is not an empty directory.
    */
   requireFree(targetPath: string): void;
-  /** Mounts the file system (nosuid, nodev, noexec, 0750), which `group` may look into. Returns its device. */
+  /** Mounts the file system (nosuid, nodev, noexec) with a directory (0750) that `group` may look into. Returns its device. */
   make(volume: Pick<VolumeRecord, "id" | "group">): number;
   /** Where a map of it is to be pinned. */
   mapPath(volume: Pick<VolumeRecord, "id">, map: string): string;

@@ -66,11 +66,11 @@ function writerOn(database: Database, options: StoreOptions, close?: () => void)
 }
 
 /**
- * Opens the database for repeated changes. `store` gives it to one of them, which closes it; it checks that nothing has
+ * Opens the database for repeated changes. `store` gives it to one of them, whose end is `ended`; it checks that nothing has
  * become of the runtime directory or the database meanwhile, as opening it does.
  */
 export function openWritable(options: Omit<StoreOptions, "mode" | "owner">): {
-  store(owner: ProcessIdentity | null): StorePort;
+  store(owner: ProcessIdentity | null, ended: () => void): StorePort;
   /** Whether the file's schema is unchanged, and no earlier change has left a transaction open. */
   isCurrent(): boolean;
   close(): void;
@@ -80,11 +80,10 @@ export function openWritable(options: Omit<StoreOptions, "mode" | "owner">): {
   const database = withReserve(path, () => openWriter({ ...options, busyTimeoutMs }));
   // Counted while it is open, whether a store uses it or not.
   const closed = countConnection();
-  const version = database.query<{ user_version: number }, []>("PRAGMA user_version");
-  const found = version.get()?.user_version;
+  const hasSameSchema = schemaWatch(database);
   return {
-    store: (owner) => writerOn(database, { ...options, mode: "write", owner }, () => {}),
-    isCurrent: () => !database.inTransaction && version.get()?.user_version === found,
+    store: (owner, ended) => writerOn(database, { ...options, mode: "write", owner }, ended),
+    isCurrent: () => !database.inTransaction && hasSameSchema(),
     close() {
       database.close();
       closed();
@@ -143,9 +142,20 @@ export function openReadable(options: Omit<StoreOptions, "mode" | "owner">): {
   const store = storeOn(database, { ...options, mode: "read" });
   const check = (): void => requireReadable(options, database);
   if (database.filename !== path) return { store, check, isCurrent: null };
+  return { store, check, isCurrent: schemaWatch(database) };
+}
+
+/** Returns a function that reports whether the schema is still that of now. It is not if the file can no longer be read. */
+function schemaWatch(database: Database): () => boolean {
   const version = database.query<{ user_version: number }, []>("PRAGMA user_version");
   const found = version.get()?.user_version;
-  return { store, check, isCurrent: () => version.get()?.user_version === found };
+  return () => {
+    try {
+      return version.get()?.user_version === found;
+    } catch {
+      return false;
+    }
+  };
 }
 
 /** A row of the query across all tables. */

@@ -1,6 +1,7 @@
 /** Which maps a load makes, takes over, pins or refuses, seen by bpftool. */
 import { describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { compileBpf } from "../objects/compile.ts";
 import { executable } from "../labs/executable.ts";
 import { bpftool, inKernel, sh } from "../labs/kernel-lab.ts";
@@ -286,5 +287,17 @@ describe("maps for others than root", () => {
     expect(may(GROUP, "-r", bpfman.runtimeDir)).toBe(false);
     expect(may(GROUP, "-r", fs(`prog_${idOf(program)}`))).toBe(false);
     expect(may(GROUP, "-x", fs("links"))).toBe(false);
+  });
+
+  test.each(["bpfman.service", "bpfman-restore.service"])("%s has the capabilities for that", async (unit) => {
+    const text = readFileSync(resolve(import.meta.dir, "../../examples/systemd", unit), "utf8");
+    const bounding = /^CapabilityBoundingSet=(.+)$/m.exec(text)?.[1]?.split(" ") ?? [];
+    const set = bounding.map((name) => `,+${name.replace("CAP_", "").toLowerCase()}`).join("");
+    const config = bpfman.path("bpfman.toml");
+    writeFileSync(config, `[maps]\ngroup = ${GROUP}\nmode = "0640"\n`);
+    const words = load(object(using({ entries: 2 })), "--programs", "tcx:use", "--config", config);
+    const { stderr, exitCode } = Bun.spawnSync(["setpriv", `--bounding-set=-all${set}`, ...bpfman.command(...words)]);
+    expect([exitCode, stderr.toString()]).toEqual([0, ""]);
+    expect(statSync(fs("maps")).gid).toBe(GROUP);
   });
 });

@@ -153,6 +153,56 @@ describe("while a program is verified", () => {
   });
 });
 
+test("an application of a cluster that is loaded again keeps its programs and links as long as all of it is there", async () => {
+  const served = await daemon(bpfman, "--csi-support", "--csi-socket", bpfman.path("csi.sock"));
+  const client = served.client();
+  const both = {
+    bytecode: file(OBJECT),
+    info: [
+      { name: "on_openat", programType: BpfmanProgramType.TRACEPOINT },
+      { name: "drop", programType: BpfmanProgramType.TC },
+    ],
+    metadata: METADATA,
+  };
+  const loaded = async () => (await client.call(Bpfman.method.load, both)).programs;
+  const ids = (programs: Awaited<ReturnType<typeof loaded>>) => programs.map(({ kernelInfo }) => kernelInfo?.id ?? 0);
+  const first = await loaded();
+  const [id = 0, other = 0] = ids(first);
+  const { linkId } = await client.call(Bpfman.method.attach, { id, attach: { info: OPENAT } });
+  expect(ids(await loaded())).toEqual([id, other]);
+  expect((await bpfman.links()).map(({ id: link }) => link)).toEqual([linkId]);
+  const map = bpftool("map", "show", "pinned", `${first[0]?.info?.mapPinPath}/counters_of_life`).id;
+  const before = counters(map)[OPENS] ?? 0;
+  openFiles(10);
+  expect(counters(map)[OPENS]).toBeGreaterThanOrEqual(before + 10);
+  await client.call(Bpfman.method.unload, { id: other });
+  const again = ids(await loaded());
+  expect([again.includes(id), again.includes(other)]).toEqual([false, false]);
+  expect((await bpfman.programs()).map(({ program_id }) => program_id).sort()).toEqual(again.sort());
+});
+
+test("while an image is pulled from a registry that does not answer, other changes are made", async () => {
+  const asked = Promise.withResolvers<void>();
+  const socket = { open: () => asked.resolve(), data: () => {} };
+  using registry = Bun.listen({ hostname: "127.0.0.1", port: 0, socket });
+  const served = await daemon(bpfman);
+  const waiting = served.client();
+  const url = `127.0.0.1:${registry.port}/programs/slow:v1`;
+  const loading = failed(
+    waiting.call(Bpfman.method.load, {
+      bytecode: { location: { case: "image", value: { url, imagePullPolicy: 0 } } },
+      info: [{ name: "on_openat", programType: BpfmanProgramType.TRACEPOINT }],
+    }),
+  );
+  await asked.promise;
+  const client = served.client();
+  const { programs } = await loadOpenat(client);
+  await client.call(Bpfman.method.unload, { id: programs[0]?.kernelInfo?.id ?? 0 });
+  expect(await Promise.race([loading, "still pulling"])).toBe("still pulling");
+  waiting.close();
+  await loading;
+});
+
 describe("the process", () => {
   test("takes the socket that systemd passes on, and leaves it", async () => {
     const passed = bpfman.path("passed.sock");

@@ -56,8 +56,8 @@ const isOpenTo = (group: number): boolean => {
   const update = ["bpftool", "map", "update", ...element, "value", ..."10000000".split("")];
   return Bun.spawnSync(namespace.command(...who, ...update)).exitCode === 0;
 };
-/** What is in a volume besides what the kernel itself may pin in a BPF file system (kernel/bpf/preload). */
-const pinned = (): string[] => namespace.sh("ls", join(pods, "maps")).match(/^\w+$/gm) ?? [];
+/** What is in a volume: also of what the kernel itself may pin in a BPF file system (kernel/bpf/preload). */
+const pinned = (): string[] => namespace.sh("ls", "-A", join(pods, "maps")).split("\n").filter(Boolean);
 const own = (): string[] => [
   ...namespace.mountsIn(join(bpfman.runtimeDir, "csi")),
   ...namespace.mountsIn(pods),
@@ -75,6 +75,7 @@ test("a container finds the map itself, and nothing is left when it is unpublish
   expect(first?.formatted?.value).toBe(7);
   expect(pinned()).toEqual([MAP]);
   expect(await server.result("volume/publish", volume())).toMatchObject({ published: false });
+  expect(await refusal({ volumeId: "csi-2", targetPath: join(pods, "maps/in") })).toBe("INVALID_VOLUME");
   expect(namespace.mountsIn(pods)).toEqual([join(pods, "maps")]);
   expect([isOpenTo(GROUP), isOpenTo(0)]).toEqual([false, false]);
   for (const unpublished of [true, false]) {
@@ -89,7 +90,7 @@ test("its group may use the maps, and no other; read-only, nobody can change wha
   const pin = join(pods, "maps", MAP);
   expect(namespace.sh("stat", "-c", "%a %u %g", pin, join(pods, "maps")).trim().split("\n")).toEqual([
     `660 0 ${GROUP}`,
-    `1750 0 ${GROUP}`,
+    `750 0 ${GROUP}`,
   ]);
   expect([isOpenTo(GROUP), isOpenTo(GROUP + 1)]).toEqual([true, false]);
   for (const words of [

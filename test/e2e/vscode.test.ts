@@ -213,4 +213,10 @@ test("is packaged without a warning, the same bytes each time", () => {
       ...["map.js", "package.json", "page.css", "readme.md", "THIRD-PARTY.txt"],
     ].toSorted(),
   );
+  const staged = (name: string) => readFileSync(join(ROOT, "dist/vscode", name), "utf8");
+  // What is bundled comes with its licences, and the README with its pictures: an editor has no repository at hand.
+  for (const name of ["vscode-jsonrpc", "vscode-languageclient", "semver"])
+    expect(staged("THIRD-PARTY.txt")).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+: .+\n\n\\S`, "m"));
+  const targets = [...staged("README.md").matchAll(/\]\(([^)]{1,30})/g)].map(([, target]) => target);
+  expect(targets).toEqual(Array(2).fill("data:image/png;base64,iVBORw0K"));
 });

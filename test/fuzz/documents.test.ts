@@ -27,7 +27,7 @@ applications:
     objects:
       - path: x.o
         globals: { LIMIT: 10, BIG: 18446744073709551615, F: 1.5e3 }
-        mapOwner: other/count
+        mapOwner: base/count
         programs:
           - name: count
             type: tcx

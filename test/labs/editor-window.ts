@@ -124,6 +124,17 @@ export class EditorWindow {
     for (const key of keys.toReversed()) await this.page.keyboard.up(key);
   }
 
+  /** From anywhere in that line. What a click chose is chosen a while after it, and a list may take the focus back. */
+  async toStartOf(line: number): Promise<void> {
+    // Home goes to the text of a line, then to its very start.
+    const isAtStart = new RegExp(`^Ln ${line}, Col [15]$`);
+    await this.#wait(`the cursor at the start of line ${line}`, async () => {
+      await this.press("Control", "1");
+      await this.press("Home");
+      return (await this.texts(".statusbar-item")).some((text) => isAtStart.test(text.trim()));
+    });
+  }
+
   /** Runs a command by the name that the palette shows. */
   async command(name: string): Promise<void> {
     await this.press("F1");

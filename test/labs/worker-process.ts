@@ -13,12 +13,14 @@ export interface Wish {
   readonly blockMs?: number;
   /** Waits until it is cancelled, and then takes so long to undo. */
   readonly undoMs?: number;
+  /** Nothing else runs in the process before it begins to undo, as in a system call that it entered when it was cancelled. */
+  readonly blockUndoMs?: number;
   readonly logChars?: number;
   readonly printed?: string;
 }
 
 const invoke = async (name: string, request: unknown, context: Parameters<Invoke>[2]) => {
-  const { answer, blockMs = 0, undoMs, logChars, printed } = request as Wish;
+  const { answer, blockMs = 0, undoMs, blockUndoMs = 0, logChars, printed } = request as Wish;
   context?.log?.warn(`${name} for ${context.owner}`, { operation: context.operationId });
   context?.progress?.("half done");
   Bun.sleepSync(blockMs);
@@ -34,6 +36,7 @@ const invoke = async (name: string, request: unknown, context: Parameters<Invoke
   }
   if (undoMs !== undefined) {
     await new Promise((resolve) => context?.signal?.addEventListener("abort", resolve));
+    Bun.sleepSync(blockUndoMs);
     await Bun.sleep(undoMs);
     throw new BpfmanError("CANCELLED", "undone");
   }

@@ -1,7 +1,7 @@
 /** The npm packages, from a registry that has only them: installed into an empty prefix, run by npx, and compiled against. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { packageNamed, VERSION } from "../labs/packages.ts";
 import { temporaryDirectory } from "../labs/temporary-directory.ts";
 import { type NpmRegistry, startNpmRegistry } from "../servers/npm-registry.ts";
@@ -44,6 +44,15 @@ test("npm i -g installs the command, and only this processor's executable", asyn
   expect((await run(command, "version")).out).toStartWith(`bpfman ${VERSION} `);
   // Its exit codes and its words are bpfman's.
   expect(await run(command, "lst")).toMatchObject({ code: 2, error: expect.stringContaining('did you mean "list"') });
+}, 300_000);
+
+test("the guide's command installs it from the files of a release, where those of other processors are, too", async () => {
+  const [, command = ""] = /`(npm i -g [^`]+)`/.exec(readFileSync(join(ROOT, "docs/howto/install.md"), "utf8")) ?? [];
+  const prefix = directory.path("from-files");
+  const words = `cd "$0" && export npm_config_prefix="$1" && ${command.replaceAll("x64", process.arch)}`;
+  const installed = await run("sh", "-c", words, dirname(packageNamed(`bpfman-${VERSION}.tgz`)), prefix);
+  expect(installed).toMatchObject({ code: 0 });
+  expect((await run(join(prefix, "bin/bpfman"), "version")).out).toStartWith(`bpfman ${VERSION} `);
 }, 300_000);
 
 test("npx runs it", async () => {

@@ -48,6 +48,7 @@ class MapView {
   #limit = SHOWN_FIRST;
   #live = true;
   #reading = false;
+  #isOpen = true;
 
   constructor(id: number, name: string, options: MapViewOptions) {
     this.#id = id;
@@ -57,7 +58,10 @@ class MapView {
     const timer = setInterval(() => {
       if (this.#live && this.panel.visible) this.#read();
     }, LIVE_MS);
-    this.panel.onDidDispose(() => clearInterval(timer));
+    this.panel.onDidDispose(() => {
+      clearInterval(timer);
+      this.#isOpen = false;
+    });
   }
 
   async #obey(asked: Asked): Promise<void> {
@@ -89,7 +93,8 @@ class MapView {
       return { failed: cause instanceof Error ? cause.message : String(cause) };
     });
     this.#reading = false;
-    await this.panel.webview.postMessage({ ...shown, live: this.#live });
+    // The tab may have been closed while the map was read.
+    if (this.#isOpen) await this.panel.webview.postMessage({ ...shown, live: this.#live });
   }
 
   async #look() {

@@ -1,6 +1,17 @@
 /** Sockets and their rights, on the real file system. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { chmodSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -66,6 +77,57 @@ test("what is no socket is left alone", async () => {
   expect(readFileSync(join(directory, "x.sock"), "utf8")).toBe("mine");
 });
 
+test("of several that start at once on what a killed one left, one serves", async () => {
+  const made = at("x.sock");
+  const dead = createServer();
+  await new Promise<void>((resolve) => dead.listen(join(directory, "dead"), resolve));
+  linkSync(join(directory, "dead"), made.path);
+  await new Promise((resolve) => dead.close(resolve));
+  const started = await Promise.allSettled(Array.from({ length: 8 }, () => listenAt(server(), made)));
+  const failures = started.flatMap((each) => (each.status === "rejected" ? each.reason.code : []));
+  expect(failures).toEqual(Array.from({ length: 7 }, () => "SOCKET_IN_USE"));
+  await expect(listenAt(server(), made)).rejects.toMatchObject({ code: "SOCKET_IN_USE" });
+  expect(readdirSync(directory)).toEqual(["x.sock"]);
+});
+
+test("nobody can connect before it has its rights", async () => {
+  const before = process.umask(0);
+  const seen: number[] = [];
+  const watched = server();
+  watched.once("listening", () => {
+    for (const name of readdirSync(directory)) seen.push(lstatSync(join(directory, name)).mode & 0o777);
+  });
+  try {
+    await listenAt(watched, at("x.sock"));
+  } finally {
+    process.umask(before);
+  }
+  expect(seen).toEqual([0o700]);
+});
+
+test("it is not made in a directory that others can change, or below a file", async () => {
+  chmodSync(directory, 0o777);
+  const { message, hint } = await listenAt(server(), at("x.sock")).then(
+    () => ({ message: "", hint: "" }),
+    (thrown) => thrown,
+  );
+  expect([message, hint]).toEqual([
+    `serve in "${directory}": other users can write to it (mode 777)`,
+    `chmod go-w "${directory}", or give a path elsewhere`,
+  ]);
+  chmodSync(directory, 0o755);
+  writeFileSync(join(directory, "file"), "");
+  await expect(listenAt(server(), at("file/x.sock"))).rejects.toMatchObject({
+    code: "IO_FAILED",
+    message: expect.stringContaining("there is a file where a directory should be"),
+  });
+  mkdirSync(join(directory, "more"));
+  await expect(listenAt(server(), at("more"))).rejects.toMatchObject({
+    message: expect.stringContaining("there is a directory"),
+  });
+  expect(readdirSync(directory).sort()).toEqual(["file", "more"]);
+});
+
 test("a path that is too long says how long it may be", async () => {
   const long = "x".repeat(120);
   await expect(listenAt(server(), at(long))).rejects.toMatchObject({
@@ -103,6 +165,8 @@ test("systemd's variables count for the process that they name", () => {
 test("groups are found by name and number", () => {
   expect(groupId("root")).toBe(0);
   expect(groupId("4711")).toBe(4711);
+  // The kernel's (gid_t)-1 stands for none.
+  expect(groupId("4294967295")).toBeNull();
   expect(groupId("no-such-group")).toBeNull();
   expect(groupId("roo")).toBeNull();
 });

@@ -22,6 +22,8 @@ describe("packing", () => {
   const packed: [how: string, bytes: Uint8Array][] = [
     ["gzip", gzipSync(tar)],
     ["gzip in several members", Buffer.concat([gzipSync(tar.subarray(0, half)), gzipSync(tar.subarray(half))])],
+    ["gzip, padded with a zero", Buffer.concat([gzipSync(tar), new Uint8Array(1)])],
+    ["gzip, padded with zeros to a whole record", Buffer.concat([gzipSync(tar), new Uint8Array(10_240)])],
     ["zstd", zstdCompressSync(tar)],
     [
       "zstd in several frames",
@@ -48,6 +50,7 @@ describe("packing", () => {
       expect(bytes.length).toBeLessThan(100_000);
       expect(await reason(bytes)).toContain(`more than ${LAYER_TAR_BYTES_MAX} bytes`);
     }
+    expect(await reason(Buffer.concat([gzipSync(bomb), new Uint8Array(9)]))).toContain("cannot be unpacked");
   });
 
   test("streams that are damaged or cut off", async () => {
@@ -58,7 +61,9 @@ describe("packing", () => {
       expect(await reason(damaged)).toMatch(/cannot be unpacked|not a tar archive/);
       expect(await reason(bytes.subarray(0, bytes.length / 2))).toMatch(/cannot be unpacked|it is empty/);
     }
-    expect(await reason(Buffer.concat([gzipSync(tar), Buffer.from("rubbish")]))).toContain("cannot be unpacked");
+    for (const behind of ["rubbish", "rubbish\0", "\0rubbish"]) {
+      expect(await reason(Buffer.concat([gzipSync(tar), Buffer.from(behind)]))).toContain("cannot be unpacked");
+    }
   });
 });
 

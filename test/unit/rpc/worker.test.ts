@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { join } from "node:path";
 import { withWorker } from "../../../rpc/worker.ts";
-import { WORKER_CANCEL_TIMEOUT_MS } from "../../../src/domain/limits.ts";
+import { WORKER_SILENCE_TIMEOUT_MS } from "../../../src/domain/limits.ts";
 import type { LogPort } from "../../../src/domain/log.ts";
 import type { Settings } from "../../../src/domain/settings.ts";
 import type { BpfmanError } from "../../../src/errors/error.ts";
@@ -91,7 +91,7 @@ test("a change that stops when it is cancelled may take its time to undo", async
   const { change } = session();
   await change({});
   const cancel = new AbortController();
-  const running = failure(change({ undoMs: 2 * WORKER_CANCEL_TIMEOUT_MS }, { signal: cancel.signal }));
+  const running = failure(change({ undoMs: WORKER_SILENCE_TIMEOUT_MS + 500 }, { signal: cancel.signal }));
   cancel.abort();
   expect((await running).message).toBe("undone");
   expect(processes).toHaveLength(1);
@@ -101,6 +101,17 @@ test("one that does not is killed, and what it left is cleaned up", async () => 
   const { change } = session();
   const error = await failure(change({ blockMs: 60_000 }, { signal: AbortSignal.timeout(200) }));
   expect(error).toMatchObject({ code: "CANCELLED", hint: "what it had not finished was cleaned up" });
+  expect(processes.map((each) => each.signalCode)).toEqual(["SIGKILL", null]);
+  expect(await change({ answer: 1 })).toBe(1);
+});
+
+test("one that says that it stops, and then enters a system call, is killed as well", async () => {
+  const { change } = session();
+  await change({});
+  const cancel = new AbortController();
+  const running = failure(change({ undoMs: 0, blockUndoMs: 60_000 }, { signal: cancel.signal }));
+  cancel.abort();
+  expect(await running).toMatchObject({ code: "CANCELLED", hint: "what it had not finished was cleaned up" });
   expect(processes.map((each) => each.signalCode)).toEqual(["SIGKILL", null]);
   expect(await change({ answer: 1 })).toBe(1);
 });

@@ -2,7 +2,7 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import * as fs from "node:fs";
 import type { ErrorCode } from "../../../src/errors/codes.ts";
-import { keepReader } from "../../../src/store/kept.ts";
+import { keepStore } from "../../../src/store/kept.ts";
 import { openReadable, openStore } from "../../../src/store/open-store.ts";
 import { failureOf } from "../../expect/failure.ts";
 import { temporaryDirectory } from "../../labs/temporary-directory.ts";
@@ -88,7 +88,7 @@ test("a reader that found no database is not refused because one is made while i
 
 test("a reader that stays open is refused once the directory is another's", () => {
   use("write", "a");
-  const open = keepReader(optionsOf("a"));
+  const { read: open } = keepStore(optionsOf("a"));
   open().close();
   fs.rmSync(record());
   use("write", "b");

@@ -1,11 +1,13 @@
 /** The change log: what the triggers write, how much of it they keep, and what readers learn about gaps. */
 import { Database } from "bun:sqlite";
 import { beforeEach, expect, test } from "bun:test";
+import * as fs from "node:fs";
 import { CHANGE_RECORD_BYTES_MAX, CHANGES_MAX } from "../../../src/domain/limits.ts";
 import { kernelLinkId, type ProgramId, programId } from "../../../src/domain/ids.ts";
 import type { StorePort } from "../../../src/platform/store.ts";
 import { openStore } from "../../../src/store/open-store.ts";
-import { keepReader, keepWriter } from "../../../src/store/kept.ts";
+import { keepStore } from "../../../src/store/kept.ts";
+import { failureOf } from "../../expect/failure.ts";
 import { linkDraftOf, programRecordOf } from "../../fakes/records.ts";
 import { temporaryDirectory } from "../../labs/temporary-directory.ts";
 
@@ -139,7 +141,7 @@ test("rows belong to who made them", () => {
 });
 
 test("a kept reader sees each commit, and another file that takes the place", () => {
-  const read = keepReader({ path: path(), bootId: "boot-1" });
+  const { read } = keepStore({ path: path(), bootId: "boot-1" });
   const ids = () => {
     const store = read();
     try {
@@ -168,7 +170,7 @@ test("a kept reader sees each commit, and another file that takes the place", ()
 });
 
 test("a kept writer sees what others have written meanwhile, and another file that takes the place", () => {
-  const open = keepWriter({ path: path(), bootId: "boot-1" });
+  const { write: open } = keepStore({ path: path(), bootId: "boot-1" });
   /** What is there, after adding that program, for that session. */
   const add = (id: number, owner: `${number}:${number}:${number}` | null = null) => {
     const store = open(owner);
@@ -203,4 +205,61 @@ test("a kept writer sees what others have written meanwhile, and another file th
   newer.run("PRAGMA user_version = 999");
   newer.close();
   expect(() => add(9)).toThrow(/version 999/);
+});
+
+/** Writes the log into the main file, as the commands of others do from time to time. */
+function checkpoint(): void {
+  const database = new Database(path());
+  database.run("PRAGMA wal_checkpoint(TRUNCATE)");
+  database.close();
+}
+
+/** What a damaged or replaced database shows to a session, whose connections are open. */
+const kept = () => {
+  const { read, write } = keepStore({ path: path(), bootId: "boot-1", busyTimeoutMs: 1000 });
+  const using = <T>(store: StorePort, work: (store: StorePort) => T): T => {
+    try {
+      return work(store);
+    } finally {
+      store.close();
+    }
+  };
+  return {
+    add: (id: number) => using(write(null), (store) => store.insertProgram(programRecordOf(id), "ready")),
+    ids: () => using(read(), (store) => store.programs().map(({ id }) => id as number)),
+  };
+};
+
+test("a copy that is written into the main file, without its log, is what a session changes from then on", () => {
+  load(1);
+  writer.close();
+  checkpoint();
+  const backup = fs.readFileSync(path());
+  const { add, ids } = kept();
+  add(2);
+  expect(ids()).toEqual([1, 2]);
+  for (const ending of ["-wal", "-shm"]) fs.rmSync(`${path()}${ending}`);
+  fs.writeFileSync(path(), backup);
+  expect(ids()).toEqual([1]);
+  add(3);
+  expect(ids()).toEqual([1, 3]);
+  // As other commands see it.
+  writer = open("write");
+  expect(writer.programs().map(({ id }) => id as number)).toEqual([1, 3]);
+});
+
+test("a session says so while its database is damaged, and goes on with the restored one", () => {
+  load(1);
+  writer.close();
+  const { add, ids } = kept();
+  add(2);
+  checkpoint();
+  const good = fs.readFileSync(path());
+  fs.writeFileSync(path(), Buffer.alloc(good.length, "rubbish"));
+  expect(failureOf(() => add(3)).code).toBe("DATABASE_UNUSABLE");
+  expect(failureOf(ids).code).toBe("DATABASE_UNUSABLE");
+  fs.writeFileSync(path(), good);
+  add(3);
+  expect(ids()).toEqual([1, 2, 3]);
+  writer = open("write");
 });

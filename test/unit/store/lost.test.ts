@@ -3,7 +3,7 @@ import { Database } from "bun:sqlite";
 import { beforeEach, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { programId } from "../../../src/domain/ids.ts";
-import { keepReader } from "../../../src/store/kept.ts";
+import { keepStore } from "../../../src/store/kept.ts";
 import { openStore } from "../../../src/store/open-store.ts";
 import { failureOf } from "../../expect/failure.ts";
 import { temporaryDirectory } from "../../labs/temporary-directory.ts";
@@ -15,7 +15,7 @@ const options = () => ({ path: path(), bootId: "boot-1", busyTimeoutMs: 1000, is
 const OPENERS = {
   reader: () => openStore({ ...options(), mode: "read" }),
   writer: () => openStore({ ...options(), mode: "write" }),
-  session: () => keepReader(options())(),
+  session: () => keepStore(options()).read(),
 };
 
 /** Name and bytes of every file, the log's index among them. */
@@ -137,7 +137,7 @@ describe.each(Object.entries(OPENERS))("%s", (_name, open) => {
 });
 
 test("a session that keeps its connection notices as well", () => {
-  const open = keepReader(options());
+  const { read: open } = keepStore(options());
   open().close();
   for (const ending of ["-wal", ""]) {
     const bytes = fs.readFileSync(path(ending));
