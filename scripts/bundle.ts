@@ -55,7 +55,7 @@ type Target =
  * is called; `bytecode` spares parsing; `jitPolicy` makes the JIT wait twenty times as long, because a command runs most
  * of its code once, and compiling it takes a fifth of a load's CPU time (in main.ts, a session sets it back); the
  * `autoload` pair keeps the executable, which runs as root, from executing a bunfig.toml or reading a .env file in the
- * current directory.
+ * current directory. A directory has no stages, so that its metafile names each module.
  */
 export async function bundle(target: Target, commit: string): Promise<Bun.BuildOutput> {
   const output = await Bun.build({

@@ -38,6 +38,7 @@ function closure(roots: readonly string[], known: (path: string) => boolean): Ma
   return modules;
 }
 
+/** What an import names: an absolute path, or a module of the runtime. */
 const pathOf = (named: string, importer: string): string => {
   if (named.startsWith(".")) return resolve(dirname(importer), named);
   return /^(bun|node):|^bun$/.test(named) || builtinModules.includes(named) || named.startsWith("/")
