@@ -17,7 +17,13 @@ const CLIENT = join(ROOT, "dist/client.js");
 const INPUTS = new Bun.Glob("{src,ffi,rpc,lsp}/**/*.{ts,json,sql}");
 const EMBEDDED = new Bun.Glob("dist/bpf/*.o");
 const SINGLE_INPUTS = ["package.json", "package-lock.json", "tsconfig.json"];
-const SCRIPTS = ["scripts/build.ts", "scripts/bun-for.ts", "scripts/bundle.ts", "scripts/no-terminal.ts"];
+const SCRIPTS = [
+  "scripts/build.ts",
+  "scripts/bun-for.ts",
+  "scripts/bundle.ts",
+  "scripts/no-terminal.ts",
+  "scripts/stages.ts",
+];
 
 /** Runs a command in the repository and returns its standard output. On failure, prints its output and throws. */
 function run(command: readonly string[]): string {

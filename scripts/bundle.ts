@@ -2,6 +2,7 @@
 import { join, resolve } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
 import type { Processor } from "./bun-for.ts";
+import { withStages } from "./stages.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 
@@ -16,6 +17,33 @@ const withoutTerminal: Bun.BunPlugin = {
   },
 };
 
+const ENTRY = join(ROOT, "src/main.ts");
+
+/**
+ * What commands load after the entry and its imports, in that order: `version` the first, listings two, most others three,
+ * and those that change something four. Other modules are loaded by few commands.
+ */
+const STAGES = [
+  ["src/runtime.ts", "src/service/parse-request.ts", "src/service/operation.ts"],
+  [
+    "src/cli/labels.ts",
+    "src/cli/render/lists.ts",
+    "src/service/requests/program-requests.ts",
+    "src/inspect/link-answer.ts",
+    "src/inspect/program-answer.ts",
+    "src/service/recovery/strays.ts",
+    "src/bpffs/open-pins.ts",
+    "src/store/open-store.ts",
+  ],
+  ["src/service/require-record.ts", "src/files/open-files.ts", "src/kernel/open-kernel.ts"],
+  [
+    "src/lock/open-lock.ts",
+    "src/files/open-processes.ts",
+    "src/service/recovery/recover.ts",
+    "src/service/removal/remove-program.ts",
+  ],
+].map((roots) => roots.map((path) => join(ROOT, path)));
+
 /** An executable's path, for this machine's processor or for the one of the given Bun; or a directory for the bundle. */
 type Target =
   | { readonly executable: string }
@@ -27,18 +55,18 @@ type Target =
  * is called; `bytecode` spares parsing; `jitPolicy` makes the JIT wait twenty times as long, because a command runs most
  * of its code once, and compiling it takes a fifth of a load's CPU time (in main.ts, a session sets it back); the
  * `autoload` pair keeps the executable, which runs as root, from executing a bunfig.toml or reading a .env file in the
- * current directory.
+ * current directory. A directory has no stages, so that its metafile names each module.
  */
 export async function bundle(target: Target, commit: string): Promise<Bun.BuildOutput> {
   const output = await Bun.build({
     throw: false,
-    entrypoints: [join(ROOT, "src/main.ts")],
+    entrypoints: [ENTRY],
     target: "bun",
     format: "esm",
     minify: true,
     splitting: true,
     metafile: true,
-    plugins: [withoutTerminal],
+    plugins: [withoutTerminal, ...("directory" in target ? [] : [withStages(ENTRY, STAGES)])],
     define: { BPFMAN_VERSION: JSON.stringify(packageJson.version), BPFMAN_COMMIT: JSON.stringify(commit) },
     ...("directory" in target
       ? { outdir: target.directory }

@@ -60,8 +60,23 @@ function onFd(said: string, name: SyscallName, fd: number, b: Word = 0, c: Word 
   return result;
 }
 
-/** Calls `at` with the address of `path` as a C string. */
+/** PATH_MAX (include/uapi/linux/limits.h), which counts the NUL. */
+const PATH_BYTES = 4096;
+const encoder = new TextEncoder();
+let pathMemory: Memory | undefined;
+let pathAddress = 0;
+
+/** Calls `at` with the address of `path` as a C string, which is valid during that call. */
 function tryPath(path: string, at: (address: number) => number): number {
+  if (pathMemory === undefined) {
+    pathMemory = allocate(PATH_BYTES);
+    pathAddress = addressOf(pathMemory);
+  }
+  const { read, written } = encoder.encodeInto(path, pathMemory);
+  if (read === path.length && written < PATH_BYTES && !path.includes("\0")) {
+    pathMemory[written] = 0;
+    return at(pathAddress);
+  }
   const name = cString(path);
   const result = at(addressOf(name));
   keepAlive(name);
@@ -152,62 +167,91 @@ export function readTextSync(path: string): string {
 const S_IFMT = 0o170000;
 const KINDS = { link: 0o120000, file: 0o100000, directory: 0o040000, characterDevice: 0o020000 } as const;
 
-export interface Stats {
-  readonly mode: number;
-  readonly uid: number;
-  readonly nlink: number;
+/** What statx(2) returned. Decoded when asked for, because a listing looks at thousands of files. */
+class Stats {
+  readonly #view: DataView;
+
+  constructor(memory: Memory) {
+    this.#view = new DataView(memory.buffer.slice(0, STATX.size));
+  }
+
+  get mode(): number {
+    return this.#view.getUint16(STATX.fields.stx_mode.offset, true);
+  }
+  get uid(): number {
+    return this.#view.getUint32(STATX.fields.stx_uid.offset, true);
+  }
+  get nlink(): number {
+    return this.#view.getUint32(STATX.fields.stx_nlink.offset, true);
+  }
   /** Bytes. */
-  readonly size: number;
-  readonly ino: bigint;
-  readonly dev: number;
+  get size(): number {
+    return Number(this.#view.getBigUint64(STATX.fields.stx_size.offset, true));
+  }
+  get ino(): bigint {
+    return this.#view.getBigUint64(STATX.fields.stx_ino.offset, true);
+  }
+  get dev(): number {
+    const { stx_dev_major: major, stx_dev_minor: minor } = STATX.fields;
+    return this.#view.getUint32(major.offset, true) * 2 ** 20 + this.#view.getUint32(minor.offset, true);
+  }
   /** mtime, in nanoseconds since 1970. Any process that may write the file can set it. */
-  modifiedAt(): bigint;
+  modifiedAt(): bigint {
+    return this.#time(STATX.fields.stx_mtime);
+  }
   /** ctime, in nanoseconds since 1970. Only the kernel sets it. */
-  changedAt(): bigint;
-  isFile(): boolean;
-  isDirectory(): boolean;
-  isSymbolicLink(): boolean;
-  isCharacterDevice(): boolean;
+  changedAt(): bigint {
+    return this.#time(STATX.fields.stx_ctime);
+  }
+  isFile(): boolean {
+    return this.#is(KINDS.file);
+  }
+  isDirectory(): boolean {
+    return this.#is(KINDS.directory);
+  }
+  isSymbolicLink(): boolean {
+    return this.#is(KINDS.link);
+  }
+  isCharacterDevice(): boolean {
+    return this.#is(KINDS.characterDevice);
+  }
+
+  #is(kind: number): boolean {
+    return (this.mode & S_IFMT) === kind;
+  }
+
+  /** struct statx_timestamp: 64 bits of seconds, 32 bits of nanoseconds. */
+  #time({ offset }: { readonly offset: number }): bigint {
+    return this.#view.getBigInt64(offset, true) * 1_000_000_000n + BigInt(this.#view.getUint32(offset + 8, true));
+  }
 }
+export type { Stats };
 
 /** STATX_BASIC_STATS, and the full size of struct statx, which is fixed (include/uapi/linux/stat.h). */
 const STATX_BASIC_STATS = 0x7ff;
 const STATX_BYTES = 256;
 
-function statsOf(memory: Memory): Stats {
-  const stat = decode(STATX, memory);
-  const mode = stat.u16("stx_mode");
-  /** struct statx_timestamp: 64 bits of seconds, 32 bits of nanoseconds. */
-  const time = ({ offset }: { readonly offset: number }) => {
-    const view = new DataView(memory.buffer);
-    return view.getBigInt64(offset, true) * 1_000_000_000n + BigInt(view.getUint32(offset + 8, true));
-  };
-  const is = (kind: number) => (mode & S_IFMT) === kind;
-  return {
-    mode,
-    uid: stat.u32("stx_uid"),
-    nlink: stat.u32("stx_nlink"),
-    size: Number(stat.u64("stx_size")),
-    ino: stat.u64("stx_ino"),
-    dev: stat.u32("stx_dev_major") * 2 ** 20 + stat.u32("stx_dev_minor"),
-    modifiedAt: () => time(STATX.fields.stx_mtime),
-    changedAt: () => time(STATX.fields.stx_ctime),
-    isFile: () => is(KINDS.file),
-    isDirectory: () => is(KINDS.directory),
-    isSymbolicLink: () => is(KINDS.link),
-    isCharacterDevice: () => is(KINDS.characterDevice),
-  };
+let statMemory: Memory | undefined;
+let statAddress = 0;
+
+/** Calls statx(2); `look` gets the address for what it returns. Returns what is there, or the negative errno. */
+function statted(look: (into: number) => number): Stats | number {
+  if (statMemory === undefined) {
+    statMemory = allocate(STATX_BYTES);
+    statAddress = addressOf(statMemory);
+  }
+  const result = look(statAddress);
+  return result < 0 ? result : new Stats(statMemory);
 }
 
 /** Returns undefined if the file does not exist or a component of the path is not a directory. */
 function look(said: string, path: string, flags: number): Stats | undefined {
-  const memory = allocate(STATX_BYTES);
-  const into = addressOf(memory);
-  const result = tryPath(path, (address) => call("statx", AT_FDCWD, address, flags, STATX_BASIC_STATS, into));
-  keepAlive(memory);
-  if (result === -ERRNO.ENOENT || result === -ERRNO.ENOTDIR) return undefined;
-  if (result < 0) throw failure(said, -result, path);
-  return statsOf(memory);
+  const found = statted((into) =>
+    tryPath(path, (address) => call("statx", AT_FDCWD, address, flags, STATX_BASIC_STATS, into)),
+  );
+  if (typeof found !== "number") return found;
+  if (found === -ERRNO.ENOENT || found === -ERRNO.ENOTDIR) return undefined;
+  throw failure(said, -found, path);
 }
 
 /** Returns undefined if the file does not exist. */
@@ -216,11 +260,11 @@ export const statSync = (path: string): Stats | undefined => look("stat", path, 
 export const lstatSync = (path: string): Stats | undefined => look("lstat", path, AT_SYMLINK_NOFOLLOW);
 
 export function fstatSync(fd: number): Stats {
-  const memory = allocate(STATX_BYTES);
-  const nothing = cString("");
-  onFd("fstat", "statx", fd, addressOf(nothing), AT_EMPTY_PATH, STATX_BASIC_STATS, addressOf(memory));
-  keepAlive(nothing, memory);
-  return statsOf(memory);
+  const found = statted((into) =>
+    tryPath("", (address) => call("statx", fd, address, AT_EMPTY_PATH, STATX_BASIC_STATS, into)),
+  );
+  if (typeof found !== "number") return found;
+  throw failure("fstat", -found, null);
 }
 
 /** Returns false if the file does not exist or existence cannot be determined. */

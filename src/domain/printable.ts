@@ -26,6 +26,9 @@ const escapedInJson = (character: string): string =>
     .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
     .join("");
 
+/** Reports whether text is plain ASCII, which is as wide on a terminal as it is long. */
+export const isPlain = (text: string): boolean => PLAIN.test(text);
+
 /**
  * Escapes everything in a single line that affects a terminal or is invisible. Printable text is returned unchanged.
  */

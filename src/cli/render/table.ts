@@ -1,5 +1,5 @@
 /** Renders tables without borders: a space on each side of a cell, and columns as wide as their widest cell. */
-import { printable } from "../../domain/printable.ts";
+import { isPlain, printable } from "../../domain/printable.ts";
 import type { Metadata } from "../../domain/program.ts";
 
 const HEADING = "\x1b[1;32m";
@@ -39,14 +39,20 @@ const COLUMN_MIN = 8;
 export function renderTable({ heading, rows, uncut = 0 }: Table, { styled, columns }: Look): string {
   const widths: number[] = [];
   const measured = (text: string, column: number): Cell => {
-    const shown = printable(text);
-    const width = Bun.stringWidth(shown);
-    if (width > (widths[column] ?? 0)) widths[column] = width;
-    return { text: shown, width };
+    const cell = cellOf(text);
+    if (cell.width > (widths[column] ?? 0)) widths[column] = cell.width;
+    return cell;
   };
   const lines = [heading, ...rows].map((cells) => cells.map(measured));
   const shown = columns === null ? lines : fitted(lines, widths, { columns, uncut });
   return shown.map((cells, at) => `${renderRow(cells, widths, styled && at === 0)}\n`).join("");
+}
+
+/** Most cells are plain. */
+function cellOf(text: string): Cell {
+  if (isPlain(text)) return { text, width: text.length };
+  const shown = printable(text);
+  return { text: shown, width: Bun.stringWidth(shown) };
 }
 
 /** Shortens one column at a time, starting with the widest, and the cells wider than it. Updates `widths`. */
@@ -78,11 +84,13 @@ function shortened(cell: Cell, width: number): Cell {
 
 /** Omits everything right of the last non-empty cell, so that long values do not wrap every line. */
 function renderRow(cells: readonly Cell[], widths: readonly number[], styled: boolean): string {
-  const last = cells.findLastIndex(({ text }) => text !== "");
+  let last = cells.length - 1;
+  while (last >= 0 && cells[last]?.text === "") last--;
   let row = "";
   for (let column = 0; column <= last; column++) {
     const { text, width } = cells[column] as Cell;
-    const padding = column === last ? "" : " ".repeat((widths[column] ?? 0) - width);
+    const missing = (widths[column] ?? 0) - width;
+    const padding = column === last || missing === 0 ? "" : " ".repeat(missing);
     row += ` ${styled && text !== "" ? `${HEADING}${text}${RESET}` : text}${padding} `;
   }
   return row;
