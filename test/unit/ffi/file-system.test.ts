@@ -53,6 +53,22 @@ test("what is not there is undefined, or does not exist", () => {
   expect(() => own.statSync("a\0b")).toThrow("NUL");
 });
 
+test("a long path is too long, and one after it is not mistaken for it", () => {
+  node.writeFileSync(at("ä…𝒳"), "four");
+  const long = `/${"ä".repeat(3000)}`;
+  const deep = `/${"./".repeat(3000)}`;
+  for (const path of [long, deep]) expect(failure(() => own.statSync(path))?.code).toBe("ENAMETOOLONG");
+  expect(own.statSync(at("ä…𝒳"))?.size).toBe(4);
+  expect(own.statSync(at("ä"))).toBeUndefined();
+});
+
+test("what was found is kept when something else is looked at", () => {
+  node.writeFileSync(at("kept"), "1234567");
+  const kept = own.statSync(at("kept"));
+  expect(own.statSync("/")?.isDirectory()).toBe(true);
+  expect([kept?.size, kept?.isFile()]).toEqual([7, true]);
+});
+
 test("failures look like those of node:fs", () => {
   node.writeFileSync(at("file"), "");
   node.mkdirSync(at("full/in"), { recursive: true });
