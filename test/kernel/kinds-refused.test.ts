@@ -14,7 +14,7 @@ import { KERNEL_FUNCTION, LSM_HOOK, TRACEPOINT } from "../labs/workload.ts";
 buildBpf();
 const OBJECT = resolve(import.meta.dir, "../../dist/bpf/fixtures/kinds.bpf.o");
 /** Written in assembler: the kernel has it, but BTF knows nothing of it, and no probe is allowed there. */
-const ASSEMBLER = "entry_SYSCALL_64";
+const ASSEMBLER = process.arch === "arm64" ? "el0t_64_sync" : "entry_SYSCALL_64";
 const MISSPELT = KERNEL_FUNCTION.replace("pgid", "pigd");
 
 const bpfman = executable();
