@@ -71,7 +71,8 @@ left=$(bpfman program list)
 /** Directories that are the document's own while it runs, in a mount namespace that goes with it. */
 const AROUND = `
 set -euo pipefail
-mount -t tmpfs tmpfs /run
+# As on a machine: what serves there wants that nobody else can write to it.
+mount -t tmpfs -o mode=755 tmpfs /run
 # dpkg's list of what is installed stays to be seen.
 mkdir "$DOCUMENT_DIRECTORY/dpkg"
 [ ! -d /var/lib/dpkg ] || mount --bind -o ro /var/lib/dpkg "$DOCUMENT_DIRECTORY/dpkg"

@@ -78,7 +78,7 @@ export function cleanRoot(suite: string): CleanRoot {
       mount -t proc proc ${root}/proc
       mount --rbind /sys ${root}/sys
       mount --rbind /dev ${root}/dev
-      mount -t tmpfs tmpfs ${root}/run
+      mount -t tmpfs -o mode=755 tmpfs ${root}/run
       mount -t tmpfs tmpfs ${root}/tmp
       ip link set lo up
       touch ${root}/tmp/ready
