@@ -44,18 +44,11 @@ export function openVolumes(runtimeDir: string, own: readonly string[]): Volumes
       }
       failing("make directory", place, () => fs.mkdirSync(place, { recursive: true, mode: 0o700 }));
       try {
-        mountBpffs(place);
+        return mountAt(place, group);
       } catch (thrown) {
-        throw ioFailure(thrown, { action: "mount a BPF file system on", path: place, code: "BPFFS_UNAVAILABLE" });
+        clear(place);
+        throw thrown;
       }
-      const bound = boundOf({ id });
-      failing("make directory", bound, () => {
-        nodeFs().mkdirSync(bound);
-        if (group !== null) nodeFs().chownSync(bound, -1, group);
-        // Whatever the umask is.
-        nodeFs().chmodSync(bound, DIRECTORY_MODE);
-      });
-      return failing("look at", place, () => deviceOf(place)) as number;
     },
     mapPath: (volume, map) => `${boundOf(volume)}/${map}`,
     openMap({ id, group }, map) {
@@ -106,6 +99,23 @@ export function openVolumes(runtimeDir: string, own: readonly string[]): Volumes
       clear(placeOf({ id }));
     },
   };
+
+  /** The device number of the file system, in which there is a directory for the maps. Throws BpfmanError. */
+  function mountAt(place: string, group: number | null): number {
+    try {
+      mountBpffs(place);
+    } catch (thrown) {
+      throw ioFailure(thrown, { action: "mount a BPF file system on", path: place, code: "BPFFS_UNAVAILABLE" });
+    }
+    const bound = `${place}/maps`;
+    failing("make directory", bound, () => {
+      nodeFs().mkdirSync(bound);
+      if (group !== null) nodeFs().chownSync(bound, -1, group);
+      // Whatever the umask is.
+      nodeFs().chmodSync(bound, DIRECTORY_MODE);
+    });
+    return failing("look at", place, () => deviceOf(place)) as number;
+  }
 
   /** Unmounts the file system of a volume, and removes the directories that are empty then. */
   function clear(place: string): void {

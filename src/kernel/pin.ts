@@ -56,7 +56,8 @@ function lookAt(path: string): Found | null {
       const details = { pin: path };
       throw new BpfmanError("STATE_CONFLICT", `${action}: it is not a program, a map or a link`, { details });
     }
-    return { fd, ...pinnedId(kind, fd) };
+    const id = attempt({ action: `look at the pin "${path}"`, code: "KERNEL_CALL_FAILED" }, () => pinnedId(kind, fd));
+    return { fd, ...id };
   } catch (thrown) {
     closeFd(fd);
     throw thrown;
