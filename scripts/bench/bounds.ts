@@ -41,7 +41,7 @@ const FURTHER_US_MAX = 5;
 const PEAK_MIB_MAX = 44;
 const OVER_FLOOR_MAX = 1.2;
 const OTHERS_MAX = 1.1;
-/** Of the warm server, in milliseconds: the median time, and processor time. */
+/** Median time and processor time of a request to the warm server, in milliseconds. */
 const SERVER_BOUNDS: Readonly<Record<string, { readonly wall?: number; readonly cpu?: number }>> = {
   load: { wall: 2.2 },
   unload: { wall: 0.8 },

@@ -167,7 +167,7 @@ export const FINDINGS = {
   "volume-gone": {
     severity: "warning",
     meaning: "a published volume is no longer mounted on its target: somebody unmounted it",
-    consequence: "the container that it was for does not find the maps",
+    consequence: "the container that uses it no longer finds the maps",
     advice: "run: bpfman repair, which forgets it; then let it be published again",
   },
   "volume-left": {

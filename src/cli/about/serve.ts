@@ -2,6 +2,11 @@
 import { defineCommand, ifGiven, optional, toggle } from "../command.ts";
 import { GLOBALS } from "../globals.ts";
 
+/** Where bpfman-operator's agent looks for it. */
+const SOCKET_PATH_DEFAULT = "/run/bpfman-sock/bpfman.sock";
+/** Where the operator has the kubelet look for it. */
+const CSI_SOCKET_DEFAULT = "/run/bpfman/csi/csi.sock";
+
 export const serve = defineCommand({
   description: [
     "Serves bpfman.v1 over gRPC on a Unix socket, for bpfman-operator, which drives the",
@@ -20,11 +25,11 @@ export const serve = defineCommand({
         metavar: "PATH",
         completes: "file",
         env: "BPFMAN_SOCKET_PATH",
-        default: "/run/bpfman-sock/bpfman.sock",
+        default: SOCKET_PATH_DEFAULT,
         doc: ["Socket to serve on."],
       },
       (text) => text,
-      "/run/bpfman-sock/bpfman.sock",
+      SOCKET_PATH_DEFAULT,
     ),
     socketGroup: optional({
       long: "socket-group",
@@ -41,11 +46,11 @@ export const serve = defineCommand({
         long: "csi-socket",
         metavar: "PATH",
         completes: "file",
-        default: "/run/bpfman/csi/csi.sock",
+        default: CSI_SOCKET_DEFAULT,
         doc: ["Socket for that, which only root can connect to."],
       },
       (text) => text,
-      "/run/bpfman/csi/csi.sock",
+      CSI_SOCKET_DEFAULT,
     ),
     metricsSocket: optional({
       long: "metrics-socket",
