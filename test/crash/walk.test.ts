@@ -115,15 +115,14 @@ async function check(
   // A removal that cannot go back says what is left to do.
   const halfway = !killed && ended.code !== 0 && scenario.interrupted === "after" && !same(runs, scenario.before);
   if (halfway) expect(ended.error).toMatch(/not finished: |LINK_STILL_HELD/);
-  const read = await lane.bpfman.run("list", "programs", "-o", "json");
   if (scenario.finish === undefined) {
-    expect(read).toMatchObject({ code: 0, error: "" });
+    await lane.bpfman.ask("program/list", {});
     await lane.change();
   } else {
-    expect([0, 5]).toContain(read.code);
+    expect([0, 5]).toContain((await lane.bpfman.run("list", "programs")).code);
     await scenario.finish(lane);
   }
-  expect(await lane.bpfman.findings()).toEqual([]);
+  expect((await lane.bpfman.ask("doctor", {})).findings).toEqual([]);
   const now = await lane.picture();
   if (scenario.finish !== undefined && same(now, after)) return now;
   const maybeBefore = ended.code !== 0 || same(before, after);

@@ -10,7 +10,7 @@ import { readObject, twinBytes } from "../../src/object/object-file.ts";
 import type { KernelPort, SlotMember, TwinToLoad } from "../../src/platform/kernel.ts";
 import { pinAt, toLoad } from "../objects/bpf-fixture.ts";
 import { cleanUpAfterEach } from "./clean-up.ts";
-import { bpftoolBatch, counters, deleteNamespaces, ipBatch, NEAR_INDEX, sh, until } from "./kernel-lab.ts";
+import { bpftoolBatch, counters, deleteNamespaces, ipBatch, NEAR_INDEX, setNumbers, sh, until } from "./kernel-lab.ts";
 
 const PORT = 9999;
 /** Column of /proc/net/dev. */
@@ -187,11 +187,6 @@ export interface Members extends Watch {
 const update = (map: number, key: number, value: number): string =>
   ["map update id", map, "key", ...bytesOf(key, 4), "value", ...bytesOf(value, 8)].join(" ");
 
-/** Writes entries of a map of 64-bit numbers. */
-function setEntries(map: number, entries: Readonly<Record<number, number>>): void {
-  bpftoolBatch(Object.entries(entries).map(([key, value]) => update(map, Number(key), value)));
-}
-
 /** Lets bpftool run a program on a packet (BPF_PROG_TEST_RUN), by the commands of `lines`, and answers what it says. */
 function verdictsOf(program: number, lines: (run: string) => readonly string[]): number[] {
   const file = join(tmpdir(), `bpfman-packet-${process.pid}`);
@@ -213,7 +208,7 @@ export function watchMembers(map: (name: string) => number): Watch {
     const [length = 0, ...places] = counters(map("trail"));
     return places.slice(0, length).map((place) => place - 1);
   };
-  const clear = (): void => setEntries(map("trail"), { 0: 0 });
+  const clear = (): void => setNumbers(map("trail"), { 0: 0 });
   return {
     packets: () => counters(map("packets")),
     seen,
@@ -223,7 +218,7 @@ export function watchMembers(map: (name: string) => number): Watch {
       expect(seen()).toEqual([...members]);
       clear();
     },
-    setVerdicts: (verdicts) => setEntries(map("verdicts"), verdicts),
+    setVerdicts: (verdicts) => setNumbers(map("verdicts"), verdicts),
     answers: (program, verdicts) =>
       verdictsOf(program, (run) => verdicts.flatMap((verdict) => [update(map("verdicts"), 0, verdict), run])),
   };
