@@ -12,7 +12,7 @@ import { OPERATIONS } from "../../src/service/operations.ts";
 import { cgroupLab } from "../labs/cgroup-lab.ts";
 import { wire } from "../labs/chain-lab.ts";
 import { Lane, type Ended, type Picture, SCENARIOS, type Scenario } from "../labs/crash-scenarios.ts";
-import { everyPoint, momentsIn, type Point, somePoints, strace, wasHit } from "../labs/crash-walk.ts";
+import { everyPoint, momentsIn, type Point, somePoints, tracerFor, wasHit } from "../labs/crash-walk.ts";
 import { executable } from "../labs/executable.ts";
 import { workload } from "../labs/workload.ts";
 import { randomFrom } from "../objects/damage.ts";
@@ -66,7 +66,7 @@ interface Walked {
 }
 
 async function victim(scenario: Scenario, lane: Lane, point: Point | null): Promise<Ended> {
-  const tracer = strace(lane.bpfman.path("trace"), point);
+  const tracer = tracerFor(lane.bpfman.path("trace"), point);
   if (scenario.run !== undefined) return scenario.run(lane, tracer);
   const words = [...lane.bpfman.command(...(await scenario.words(lane))), "--error-format", "json"];
   const env = { PATH: process.env.PATH ?? "", ...lane.bpfman.env };

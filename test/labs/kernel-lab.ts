@@ -3,10 +3,10 @@ import { beforeEach, expect } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, unlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { withObject } from "../../ffi/safe/bpf.ts";
+import { objectIds, withObject } from "../../ffi/safe/bpf.ts";
 import { MapElements } from "../../ffi/safe/map-elements.ts";
 import { mountBpffs } from "../../ffi/safe/mount.ts";
-import { mapInfo } from "../../ffi/safe/object-info.ts";
+import { mapInfo, programInfo } from "../../ffi/safe/object-info.ts";
 import { cleanUpAfterEach } from "./clean-up.ts";
 
 /** Runs a command and answers what it prints. Throws when it fails. */
@@ -50,6 +50,13 @@ export function kernelObjects(): Record<"prog" | "map" | "link", readonly { id: 
     return { prog, map, link };
   });
 }
+
+/** The programs of the kernel, by this process itself: bpftool also looks for the processes that hold them, which takes long. */
+export const loadedPrograms = (): { id: number; type: number; name: string }[] =>
+  objectIds("program").flatMap((id) => {
+    const info = withObject("program", id, (fd) => programInfo(fd));
+    return info === null ? [] : { id, type: info.type, name: info.name };
+  });
 
 /** Whether bpftool finds a program, map or link of that id. */
 export const inKernel = (kind: "prog" | "map" | "link", id: number): boolean =>
