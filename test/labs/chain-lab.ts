@@ -1,6 +1,16 @@
 /** Two namespaces connected by a cable without other traffic, the chain members of test/fixtures/bpf, and what they saw. */
 import { beforeEach, expect } from "bun:test";
-import { readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { withNetns } from "../../ffi/safe/netns.ts";
@@ -90,6 +100,32 @@ export function wire(): Wire {
     ];
   };
 
+  /** Shells that send what they are told, each with a pipe for that and one to say that it is done. */
+  const senders = new Map<End, { shell: Bun.Subprocess; directory: string; ask: number; done: number }>();
+  function senderFrom(from: End) {
+    const there = senders.get(from);
+    if (there !== undefined) return there;
+    const directory = mkdtempSync(join(tmpdir(), "bpfman-sender-"));
+    const [ask, done] = [join(directory, "ask"), join(directory, "done")];
+    sh("mkfifo", ask, done);
+    const [toAsk, fromDone] = [openSync(ask, "r+"), openSync(done, "r+")];
+    // A socket for each datagram: one that was told that nobody listens refuses the next.
+    const each = `for ((i = 0; i < count; i++)); do printf "%0\${bytes}d" 0 >$target; done; echo`;
+    const shell = Bun.spawn(sending(from, `while read -r count bytes; do ${each}; done <${ask} >${done}`));
+    const sender = { shell, directory, ask: toAsk, done: fromDone };
+    senders.set(from, sender);
+    return sender;
+  }
+  cleanUpAfterEach(async () => {
+    for (const { shell, directory, ask, done } of senders.values()) {
+      shell.kill("SIGKILL");
+      await shell.exited;
+      for (const pipe of [ask, done]) closeSync(pipe);
+      rmSync(directory, { recursive: true });
+    }
+    senders.clear();
+  });
+
   const linkOf = (end: End) => JSON.parse(sh("ip", "-j", "-n", name(end), "link", "show", DEVICE[end]))[0];
 
   cleanUpAfterEach(() => deleteNamespaces(name("near"), name("far")));
@@ -126,8 +162,9 @@ export function wire(): Wire {
     name,
     ifindex: NEAR_INDEX,
     send(count, from = "far", bytes = 1) {
-      // A socket for each: one that was told that nobody listens refuses the next.
-      Bun.spawnSync(sending(from, `for ((i = 0; i < ${count}; i++)); do printf "%0${bytes}d" 0 >$target; done`));
+      const { ask, done } = senderFrom(from);
+      writeSync(ask, `${count} ${bytes}\n`);
+      readSync(done, new Uint8Array(1));
     },
     async flood() {
       const before = transmitted();
