@@ -203,6 +203,33 @@ describe("bytes and JSON are the same value", () => {
     expect(bytesOf(type, '["0x1",18446744073709551615,"9007199254740992"]')).toEqual(bytes);
   });
 
+  test("numbers of every length keep all their digits, and every address its own", () => {
+    const powers = Array.from({ length: 20 }, (_, digits) => 10n ** BigInt(digits));
+    for (const number of powers.flatMap((power) => [
+      power - 1n,
+      power,
+      power + 1n,
+      (power * 123_456_789n) / 100_000_000n,
+    ])) {
+      if (number >= 2n ** 64n) continue;
+      for (const [name, least, most] of [
+        ["v_u64", 0n, 2n ** 64n - 1n],
+        ["v_s64", -(2n ** 63n), 2n ** 63n - 1n],
+        ["v_u32", 0n, 2n ** 32n - 1n],
+        ["v_s16", -(2n ** 15n), 2n ** 15n - 1n],
+      ] as const) {
+        for (const signed of [number, -number]) {
+          if (signed < least || signed > most) continue;
+          const type = typed(name);
+          expect(jsonOf(type, bytesOf(type, String(signed)))).toBe(String(signed));
+        }
+      }
+    }
+    const packet = typed("v_packet");
+    for (const address of ["0.0.0.0", "1.20.255.9", "255.255.255.255", "10.100.0.99"])
+      expect(jsonOf(packet, bytesOf(packet, `{"saddr":"${address}"}`))).toContain(`"saddr":"${address}"`);
+  });
+
   test("members that are not given stay, and are 0 in a new value", () => {
     expect(bytesOf(typed("v_padded"), '{"b":2}').toHex()).toBe(`${"00".repeat(8)}02${"00".repeat(7)}`);
     const bytes = new Uint8Array(16).fill(0xff);
