@@ -82,13 +82,15 @@ const bytesAt = (view: DataView, at: number, length: number): Uint8Array =>
   new Uint8Array(view.buffer, view.byteOffset + at, length);
 
 /** A value as an error quotes it. */
-function shown(value: unknown): string {
-  if (typeof value === "bigint") return String(value);
+export function shown(value: unknown): string {
+  if (typeof value === "bigint") return cut(String(value));
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object" && value !== null) return "an object";
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > WRONG_VALUE_CHARS_MAX ? `${text.slice(0, WRONG_VALUE_CHARS_MAX)}…` : text;
+  return cut(JSON.stringify(value) ?? String(value));
 }
+
+const cut = (text: string): string =>
+  text.length > WRONG_VALUE_CHARS_MAX ? `${text.slice(0, WRONG_VALUE_CHARS_MAX)}…` : text;
 
 /** A value that does not fit; `path` names it, as in `value.flow.port`. */
 export const wrongValue = (path: string, problem: string, hint: string | null = null): BpfmanError =>
@@ -336,7 +338,8 @@ export function hexBytes(value: unknown, bytes: number, path: string): Uint8Arra
   if (typeof text !== "string") throw mismatch(path, wanted, value);
   const digits = text.replace(/^0[xX]/, "").replaceAll(/[\s:]/g, "");
   if (!/^([0-9a-fA-F]{2})*$/.test(digits)) throw mismatch(path, wanted, value);
-  if (digits.length !== 2 * bytes) throw wrongValue(path, `must be ${wanted}, not ${digits.length / 2}`);
+  const given = digits.length / 2;
+  if (given !== bytes) throw wrongValue(path, `must be ${wanted}, not ${given} ${given === 1 ? "byte" : "bytes"}`);
   return Uint8Array.fromHex(digits);
 }
 
@@ -419,6 +422,7 @@ function textType(name: string, bytes: number, numbers: Compiled): Compiled {
           ? wrongValue(path, `must be text, not ${shown(value)}`, `write it with quotes: '"${value}"'`)
           : mismatch(path, "text", value);
       }
+      if (!value.isWellFormed()) throw wrongValue(path, "it has half of a surrogate pair, which is no character");
       const text = encoder.encode(value);
       if (text.length > bytes) throw wrongValue(path, `has ${text.length} bytes, and there is room for ${bytes}`);
       bytesAt(into, at, bytes).fill(0).set(text);
