@@ -135,6 +135,11 @@ export function writeTextSync(fd: number, text: string): void {
   for (let rest = new TextEncoder().encode(text); rest.length > 0; ) rest = rest.subarray(writeSync(fd, rest));
 }
 
+/** Waits until what was written is on the disk. */
+export const fsyncSync = (fd: number): void => {
+  onFd("fsync", "fsync", fd);
+};
+
 export const ftruncateSync = (fd: number, length: number): void => {
   onFd("ftruncate", "ftruncate", fd, length);
 };

@@ -272,6 +272,8 @@ export interface StorePort {
   makeRoom(): void;
   /** Appends to the history, which keeps a bounded number of entries. */
   appendOperation(entry: OperationEntry): void;
+  /** Waits until all that was committed is on disk; commits themselves do not. */
+  flush(): void;
   /** Returns the history of all boots, the newest entry first; only entries from `since` on, if given. */
   operations(since: Date | null): Iterable<PastOperation>;
   /** Gives up the runtime directory, which then belongs to no database. */
