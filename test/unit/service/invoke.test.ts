@@ -97,6 +97,10 @@ test("where there is nothing yet, a change that cannot change anything makes not
 
 test("changes of a series share the lock and the look for what is left, but not for long, and not after a failure", async () => {
   const happened: string[] = [];
+  const saying = (what: string, work: () => void): void => {
+    happened.push(what);
+    work();
+  };
   const runtime: Runtime = {
     ...bed.runtime,
     openLock: async () => {
@@ -105,7 +109,7 @@ test("changes of a series share the lock and the look for what is left, but not 
         acquire: async (timeoutMs, signal) => {
           const lock = await port.acquire(timeoutMs, signal);
           happened.push("lock");
-          return { release: (how) => (happened.push("release"), lock.release(how)) };
+          return { release: (how) => saying("release", () => lock.release(how)) };
         },
       };
     },
@@ -114,13 +118,13 @@ test("changes of a series share the lock and the look for what is left, but not 
       const { pins, store } = host;
       return {
         ...host,
-        pins: { ...pins, prepare: () => (happened.push("recover"), pins.prepare()) },
-        store: { ...store, flush: () => (happened.push("flush"), store.flush()) },
+        pins: { ...pins, prepare: () => saying("recover", pins.prepare) },
+        store: { ...store, flush: () => saying("flush", store.flush) },
       };
     },
   };
   const invoke = createInvoke(runtime);
-  const load = async () => (await invoke("program/load", REQUEST)).programs[0]?.record.program_id;
+  const load = async () => (await invoke("program/load", REQUEST)).programs[0]?.record?.program_id;
   const ids = [await load(), await load(), await load(), await load(), await load()];
   const series = new Series();
   const unload = (programId: unknown) =>
