@@ -69,6 +69,9 @@ export const LINK_GONE_TIMEOUT_MS = 5_000;
 export const TCX_ATTEMPTS_MAX = 16;
 /** How long a command waits for the writer lock by default. */
 export const LOCK_TIMEOUT_DEFAULT_MS = 30_000;
+/** How long a command that makes many changes keeps the writer lock for them, and how long it then leaves it to others. */
+export const SERIES_TURN_MS = 1000;
+export const SERIES_PAUSE_MS = 30;
 /** How long SQLite waits for another writer. */
 export const DATABASE_BUSY_TIMEOUT_MS = 10_000;
 /** Programs per object file, and global variables per object file: hundreds of times more than the largest known. */
