@@ -28,6 +28,9 @@ const CONTAINED_CHARS_MIN = 3;
 const isPartOf = (wanted: string, name: string): boolean =>
   wanted.length >= CONTAINED_CHARS_MIN ? name.includes(wanted) : wanted.length > 1 && name.startsWith(wanted);
 
+/** Options without their dashes, so that `--url` is a part of `--image-url`. */
+const bare = (name: string): string => name.replace(/^--/, "");
+
 /** Matches `--output` for `--output-format`: the typed word starts with the name, which is at least half as long. */
 const goesOnBehind = (name: string, wanted: string): boolean =>
   2 * name.length >= wanted.length && name.length >= CONTAINED_CHARS_MIN && wanted.startsWith(name);
@@ -46,7 +49,11 @@ export function nearest(wrong: string, names: Iterable<string>, count = 3): stri
     const edits = distance(wanted, candidate, limit);
     // At a distance of their whole length, they have nothing in common.
     if (edits <= limit && edits < Math.max(wanted.length, candidate.length)) alike.push({ name, rank: edits });
-    else if (isPartOf(wanted, candidate) || goesOnBehind(candidate, wanted)) {
+    else if (
+      isPartOf(wanted, candidate) ||
+      isPartOf(bare(wanted), bare(candidate)) ||
+      goesOnBehind(candidate, wanted)
+    ) {
       containing.push({ name, rank: limit + Math.abs(candidate.length - wanted.length) });
     }
   }
