@@ -133,7 +133,7 @@ describe.each(missing === null ? MACHINES : [])("on $processor", ({ processor, k
   test(
     "one command installs it while systemd runs, and enables what restores",
     async () => {
-      await live(BEFORE(`/root/${basename(deb)}`));
+      await live(BEFORE(`./${basename(deb)}`));
       expect(said("state")).toBe("running\n");
       expect(said("enabled")).toBe("enabled\ndisabled\ndisabled\ndisabled\n");
       expect(said("version")).toStartWith(`bpfman ${VERSION} `);
