@@ -28,9 +28,6 @@ const CONTAINED_CHARS_MIN = 3;
 const isPartOf = (wanted: string, name: string): boolean =>
   wanted.length >= CONTAINED_CHARS_MIN ? name.includes(wanted) : wanted.length > 1 && name.startsWith(wanted);
 
-/** Options without their dashes, so that `--url` is a part of `--image-url`. */
-const bare = (name: string): string => name.replace(/^--/, "");
-
 /** Matches `--output` for `--output-format`: the typed word starts with the name, which is at least half as long. */
 const goesOnBehind = (name: string, wanted: string): boolean =>
   2 * name.length >= wanted.length && name.length >= CONTAINED_CHARS_MIN && wanted.startsWith(name);
@@ -49,16 +46,14 @@ export function nearest(wrong: string, names: Iterable<string>, count = 3): stri
     const edits = distance(wanted, candidate, limit);
     // At a distance of their whole length, they have nothing in common.
     if (edits <= limit && edits < Math.max(wanted.length, candidate.length)) alike.push({ name, rank: edits });
-    else if (
-      isPartOf(wanted, candidate) ||
-      isPartOf(bare(wanted), bare(candidate)) ||
-      goesOnBehind(candidate, wanted)
-    ) {
+    else if (isPartOf(wanted, candidate) || goesOnBehind(candidate, wanted)) {
       containing.push({ name, rank: limit + Math.abs(candidate.length - wanted.length) });
     }
   }
   const best = alike.reduce((least, { rank }) => Math.min(least, rank), limit);
   const found = [...alike.filter(({ rank }) => rank <= 2 * best), ...containing];
+  // Without its dashes, `--url` is a part of `--image-url`.
+  if (found.length === 0 && wanted.startsWith("--")) return nearest(wanted.slice(2), names, count);
   found.sort((x, y) => x.rank - y.rank || (x.name < y.name ? -1 : 1));
   return found.slice(0, count).map((entry) => entry.name);
 }
