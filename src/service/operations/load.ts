@@ -14,7 +14,7 @@ import {
 } from "../../domain/program.ts";
 import { type ObjectForLibbpf, objectForLibbpf } from "../../object/object-file.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { programAnswer } from "../../inspect/program-answer.ts";
+import { loadedAnswers } from "../../inspect/program-answer.ts";
 import { readNamedObject } from "../read-object.ts";
 import type { Host } from "../../platform/host.ts";
 import type { PulledImage } from "../../platform/images.ts";
@@ -336,7 +336,7 @@ export async function load(host: Host, planned: LoadPlan, context: Context): Pro
           }
         }),
       );
-      return { programs: records.map((record) => programAnswer(host, record, "loaded")) };
+      return { programs: loadedAnswers(host, records) };
     } finally {
       loaded.close();
     }
