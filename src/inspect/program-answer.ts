@@ -65,19 +65,26 @@ export function programAnswer(host: Host, record: ProgramRecord): ProgramAnswer 
   const pinOf = new Map(record.maps.map((map) => [map.id, map.pinPath]));
   return answerFor(host, record, {
     view: "current",
+    kernel: host.kernel.program(record.id),
     map: (id) => mapAnswer(host, id, pinOf.get(id) ?? null),
     users: (owner) => host.store.mapUsers(owner),
   });
 }
 
-/** The answers right after a load, without statistics and map pins. The programs have their maps in common. */
-export function loadedAnswers(host: Host, records: readonly ProgramRecord[]): ProgramAnswer[] {
-  const parts: Parts = {
+/**
+ * The answers right after a load, which has just asked the kernel about each program: without statistics and map pins. The programs
+ * have their maps in common.
+ */
+export function loadedAnswers(
+  host: Host,
+  programs: readonly { readonly record: ProgramRecord; readonly kernel: KernelProgram }[],
+): ProgramAnswer[] {
+  const common: Omit<Parts, "kernel"> = {
     view: "loaded",
     map: remembered((id) => mapAnswer(host, id, null)),
     users: remembered((owner) => host.store.mapUsers(owner)),
   };
-  return records.map((record) => answerFor(host, record, parts));
+  return programs.map(({ record, kernel }) => answerFor(host, record, { ...common, kernel }));
 }
 
 function remembered<Key, Value>(read: (key: Key) => Value): (key: Key) => Value {
@@ -90,13 +97,14 @@ function remembered<Key, Value>(read: (key: Key) => Value): (key: Key) => Value 
 
 interface Parts {
   readonly view: "loaded" | "current";
+  /** Null if the kernel does not have it any more. */
+  readonly kernel: KernelProgram | null;
   readonly map: (id: MapId) => MapAnswer | null;
   /** The programs that use the maps of that one. */
   readonly users: (owner: ProgramId) => readonly ProgramId[];
 }
 
-function answerFor(host: Host, record: ProgramRecord, { view, map, users }: Parts): ProgramAnswer {
-  const kernel = host.kernel.program(record.id);
+function answerFor(host: Host, record: ProgramRecord, { view, kernel, map, users }: Parts): ProgramAnswer {
   const maps = (kernel?.mapIds ?? []).map(map);
   return {
     record: programRecordAnswer(record),
