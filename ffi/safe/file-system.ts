@@ -112,13 +112,21 @@ export function readAtSync(fd: number, offset: number, length: number): Uint8Arr
 }
 
 const WRITE_BYTES_MAX = 64 * 1024;
+/** Memory for large parts, kept so that a stream of them makes no garbage. */
+let outgoing: Memory | undefined;
+
+function keptCopyOf(bytes: Uint8Array): Memory {
+  outgoing ??= allocate(WRITE_BYTES_MAX);
+  outgoing.set(bytes);
+  return outgoing;
+}
 
 /**
  * Writes at most 64 KiB of `bytes`. They are copied, because a small array allocated elsewhere may move (memory.ts).
  */
 export function writeSync(fd: number, bytes: Uint8Array): number {
   const part = bytes.subarray(0, WRITE_BYTES_MAX);
-  const memory = copyOf(part);
+  const memory = part.length <= SCRATCH_BYTES ? copyOf(part) : keptCopyOf(part);
   const count = onFd("write", "write", fd, addressOf(memory), part.length);
   keepAlive(memory);
   return count;

@@ -152,6 +152,8 @@ export const REQUEST_ID_CHARS_MAX = 1024;
 export const LISTED_NAMES_MAX = 40;
 /** Length of an invalid value, or of the path to it, quoted in an error, in characters. */
 export const WRONG_VALUE_CHARS_MAX = 512;
+/** Characters of a word that any error quotes: no path is longer (PATH_MAX). */
+export const QUOTED_CHARS_MAX = 4096;
 /** Requests in flight per session. At the limit, no more are read until some are answered. */
 export const REQUESTS_IN_FLIGHT_MAX = 256;
 /** Bytes waiting for a client above which notifications are dropped. */

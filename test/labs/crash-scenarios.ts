@@ -238,7 +238,8 @@ export class Lane {
 
   /** The link of a member or of an event's program. */
   async link(name: string): Promise<string> {
-    const found = (await this.bpfman.links()).find((link) => link.program_id === this.#ids.get(name));
+    const { links } = await this.bpfman.ask("link/list", {});
+    const found = links.find((link) => link.program_id === this.#ids.get(name));
     if (found === undefined) throw new Error(`nothing is attached of "${name}"`);
     return String(found.id);
   }
@@ -338,7 +339,9 @@ export class Lane {
   }
 
   async picture(): Promise<Picture> {
-    const [running, programs, links] = [await this.running(), await this.bpfman.programs(), await this.bpfman.links()];
+    const running = await this.running();
+    const { programs } = await this.bpfman.ask("program/list", {});
+    const { links } = await this.bpfman.ask("link/list", {});
     return {
       running,
       programs: programs.flatMap((each) => (each.application === "spare" ? [] : each.function_name)).sort(),
