@@ -15,8 +15,8 @@ export interface StructLayout {
 type FieldName<Layout extends StructLayout> = keyof Layout["fields"] & string;
 export type FieldValues<Layout extends StructLayout> = Partial<Record<FieldName<Layout>, number | bigint>>;
 
-function fieldOf(layout: StructLayout, name: string): Field {
-  const field = layout.fields[name];
+function fieldOf(fields: StructLayout["fields"], name: string): Field {
+  const field = fields[name];
   if (field === undefined) throw new RangeError(`the struct has no field "${name}"`);
   return field;
 }
@@ -47,8 +47,9 @@ function writeUnsigned(view: DataView, field: Field, value: number | bigint): vo
 export function encode<Layout extends StructLayout>(layout: Layout, values: FieldValues<Layout>): Memory {
   const memory = allocate(layout.size);
   const view = new DataView(memory.buffer);
+  const { fields } = layout;
   for (const [name, value] of Object.entries<number | bigint | undefined>(values)) {
-    if (value !== undefined) writeUnsigned(view, fieldOf(layout, name), value);
+    if (value !== undefined) writeUnsigned(view, fieldOf(fields, name), value);
   }
   return memory;
 }
@@ -68,14 +69,15 @@ export interface StructReader<Layout extends StructLayout> {
 
 export function decode<Layout extends StructLayout>(layout: Layout, memory: Memory): StructReader<Layout> {
   const view = new DataView(memory.buffer);
+  const { fields } = layout;
   const bytes = (name: string) => {
-    const { offset, size } = fieldOf(layout, name);
+    const { offset, size } = fieldOf(fields, name);
     return memory.slice(offset, offset + size);
   };
   return {
-    u16: (name) => view.getUint16(fieldOf(layout, name).offset, true),
-    u32: (name) => view.getUint32(fieldOf(layout, name).offset, true),
-    u64: (name) => view.getBigUint64(fieldOf(layout, name).offset, true),
+    u16: (name) => view.getUint16(fieldOf(fields, name).offset, true),
+    u32: (name) => view.getUint32(fieldOf(fields, name).offset, true),
+    u64: (name) => view.getBigUint64(fieldOf(fields, name).offset, true),
     bytes,
     text: (name) => textUntilNul(bytes(name)),
     bit: ({ offset, mask }) => ((memory[offset] ?? 0) & mask) !== 0,
