@@ -68,8 +68,11 @@ const pinsOfRows = ({ pins: { paths } }: Host, list: Listing): string[] => [
   ...below(list, `${paths.root}/links`, /^[0-9]+(_[0-9]+)?$/),
 ];
 
-const pinsOfChains = ({ pins: { paths } }: Host, list: Listing): string[] =>
-  DISPATCHER_TYPES.flatMap((type) => below(list, paths.chains(type), CHAIN));
+function pinsOfChains({ pins: { paths } }: Host, list: Listing): string[] {
+  const found: string[] = [];
+  for (const type of DISPATCHER_TYPES) found.push(...below(list, paths.chains(type), CHAIN));
+  return found;
+}
 
 /** Reports whether these are exactly the pins that rows record. */
 function areRecorded(found: readonly string[], pins: readonly string[]): boolean {
