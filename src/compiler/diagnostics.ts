@@ -1,13 +1,13 @@
 import { DIAGNOSTICS_MAX } from "../domain/limits.ts";
-import type { Diagnostic } from "../platform/compiler.ts";
+import type { DiagnosticAnswer } from "../domain/check-answer.ts";
 
 /** `/x/count.bpf.c:12:5: error: use of undeclared identifier 'x' [-Wflag]`, or without a place, from the driver. */
 const LINE =
   /^(?:(.+?):(\d+):(\d+): |clang(?:-\d+)?: )(fatal error|error|warning|note|remark): (.*?)(?: \[([^\]]+)\])?$/;
 
 /** Extracts what clang reports, without the lines that only illustrate it. */
-export function parseDiagnostics(output: string): Diagnostic[] {
-  const found: Diagnostic[] = [];
+export function parseDiagnostics(output: string): DiagnosticAnswer[] {
+  const found: DiagnosticAnswer[] = [];
   for (const text of output.split("\n")) {
     const [, file = null, line, column, word = "", message = "", option = null] = LINE.exec(text) ?? [];
     if (word === "") continue;

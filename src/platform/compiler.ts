@@ -1,18 +1,9 @@
-/** Something that a compiler says about a source. */
-export interface Diagnostic {
-  readonly severity: "error" | "warning" | "note";
-  readonly message: string;
-  /** The option that switches it on; null for what is always reported. */
-  readonly option: string | null;
-  readonly file: string | null;
-  readonly line: number | null;
-  readonly column: number | null;
-}
+import type { DiagnosticAnswer } from "../domain/check-answer.ts";
 
 export interface Compiled {
   /** Null if it does not compile. */
   readonly bytes: Uint8Array | null;
-  readonly diagnostics: readonly Diagnostic[];
+  readonly diagnostics: readonly DiagnosticAnswer[];
   /** What the compiler said besides, if it did not compile. */
   readonly output: string;
 }

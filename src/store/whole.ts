@@ -24,7 +24,7 @@ const LOG_MAGIC = 0x377f0682;
 /** One of two copies of the header, which are followed by the number of checkpointed frames. */
 const INDEX_HEAD_BYTES = 48;
 const INDEX_BYTES = 2 * INDEX_HEAD_BYTES + 4;
-/** A header that changes while the WAL is read belongs to an active process: read again. */
+/** A file that changes while the WAL is read belongs to an active process: read again. */
 const LOOKS_MAX = 50;
 
 interface Index {
@@ -69,14 +69,21 @@ function check(path: string, { main, log, index }: Files, isLive: () => boolean)
 
 function logProblem(path: string, files: Files): string | null {
   for (let look = 1; look <= LOOKS_MAX; look++) {
-    const before = readIndex(path, files.index);
-    const problem = problemWith(path, before);
+    const before = { index: readIndex(path, files.index), log: fs.lstatSync(`${path}-wal`) };
+    const problem = problemWith(path, before.index);
     if (problem === null) return null;
-    const after = readIndex(path, fs.lstatSync(`${path}-shm`));
-    if (before === after || (before !== null && after !== null && sameBytes(before.bytes, after.bytes))) return problem;
+    const after = { index: readIndex(path, fs.lstatSync(`${path}-shm`)), log: fs.lstatSync(`${path}-wal`) };
+    if (sameIndex(before.index, after.index) && sameLog(before.log, after.log)) return problem;
   }
   return null;
 }
+
+const sameIndex = (a: Index | null, b: Index | null): boolean =>
+  a === b || (a !== null && b !== null && sameBytes(a.bytes, b.bytes));
+
+/** The last writer to close empties a WAL that is checkpointed, and leaves the index as it is. */
+const sameLog = (a: fs.Stats | undefined, b: fs.Stats | undefined): boolean =>
+  a?.ino === b?.ino && a?.size === b?.size && a?.changedAt() === b?.changedAt();
 
 function problemWith(path: string, index: Index | null): string | null {
   if (index === null || index.frames === 0) return null;

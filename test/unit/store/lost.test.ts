@@ -1,7 +1,8 @@
 /** Databases of which a part is missing or damaged: refused by readers and writers, and left as they are. */
-import { Database } from "bun:sqlite";
-import { beforeEach, describe, expect, test } from "bun:test";
+import { constants, Database } from "bun:sqlite";
+import { beforeEach, describe, expect, spyOn, test } from "bun:test";
 import * as fs from "node:fs";
+import * as files from "../../../ffi/safe/file-system.ts";
 import { programId } from "../../../src/domain/ids.ts";
 import { keepStore } from "../../../src/store/kept.ts";
 import { openStore } from "../../../src/store/open-store.ts";
@@ -145,6 +146,28 @@ test("a session that keeps its connection notices as well", () => {
     expect(failureOf(() => open().close()).code).toBe("STATE_LOST");
     fs.writeFileSync(path(ending), bytes, { mode: 0o600 });
     open().close();
+  }
+});
+
+test("a log that its last writer empties while it is read is no loss", () => {
+  const other = new Database(path());
+  other.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 1);
+  other.run("PRAGMA wal_checkpoint(PASSIVE)");
+  other.close();
+  expect(frames()).toBeGreaterThan(0);
+  // Between its head and its frames, its times are looked at.
+  const { fstatSync } = files;
+  const look = spyOn(files, "fstatSync").mockImplementation((fd) => {
+    fs.truncateSync(path("-wal"));
+    return fstatSync(fd);
+  });
+  try {
+    const store = OPENERS.reader();
+    expect(look).toHaveBeenCalledTimes(1);
+    expect(store.programs()).toHaveLength(5);
+    store.close();
+  } finally {
+    look.mockRestore();
   }
 });
 
