@@ -42,17 +42,14 @@ function pinned(name: string): Pinned {
 }
 
 /**
- * Path of the Bun executable for that processor: this one, or for another processor one in `modules`. `npm install`
- * leaves out packages for other processors, although the lock file has them: so npm packs it, and it is unpacked only if
- * it has the hash of the lock file. Throws if npm cannot get it, or it has another hash.
+ * Directory of an npm package that is for another processor, in `modules`. `npm install` leaves out such packages, although the
+ * lock file has them: so npm packs it, and it is unpacked only if it has the hash of the lock file. Throws if npm cannot get it,
+ * or it has another hash.
  */
-export function bunFor(processor: Processor, modules = join(ROOT, "node_modules")): string {
-  if (processor === process.arch) return process.execPath;
-  const name = `@oven/bun-linux-${PROCESSORS[processor]}`;
+export function packageForOther(name: string, modules = join(ROOT, "node_modules")): string {
   const { version, integrity } = pinned(name);
   const directory = join(modules, ".other-processors", `${name.replace("/", "-")}-${version}`);
-  const executable = join(directory, "bin/bun");
-  if (existsSync(executable)) return executable;
+  if (existsSync(directory)) return directory;
   console.log(`build: fetching ${name} ${version}`);
   mkdirSync(join(directory, ".."), { recursive: true });
   const work = mkdtempSync(`${directory}.`);
@@ -74,5 +71,11 @@ export function bunFor(processor: Processor, modules = join(ROOT, "node_modules"
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
-  return executable;
+  return directory;
+}
+
+/** Path of the Bun executable for that processor: this one, or that of a package in `modules`. Throws as packageForOther does. */
+export function bunFor(processor: Processor, modules?: string): string {
+  if (processor === process.arch) return process.execPath;
+  return join(packageForOther(`@oven/bun-linux-${PROCESSORS[processor]}`, modules), "bin/bun");
 }

@@ -69,7 +69,7 @@ export interface Wanted {
   readonly architecture?: string;
   /** Names of the packages; may use apt's options to look them up. */
   packages(apt: readonly string[]): readonly string[];
-  /** Also what the packages need, for a directory in which they run. */
+  /** Also what the packages need, for a directory in which they run, and in which dpkg counts them as installed. */
   readonly withDependencies?: true;
   /** Runs on the tree before it counts as complete. */
   finish?(tree: string): void;
@@ -77,6 +77,13 @@ export interface Wanted {
 
 /** Other than `dpkg -x`, leaves a link to a directory where it is. */
 const UNPACK = 'set -o pipefail; dpkg-deb --fsys-tarfile "$0" | tar -x -C "$1" --keep-directory-symlink';
+
+/** The database of dpkg in which all packages of a directory are installed. */
+const statusOf = (directory: string): string =>
+  readdirSync(directory)
+    .filter((file) => file.endsWith(".deb"))
+    .map((file) => `${run(["dpkg-deb", "--field", join(directory, file)]).trim()}\nStatus: install ok installed\n\n`)
+    .join("");
 
 /** Unpacks packages into `directory/tree`, all or nothing, even if several processes do so at once. Throws if apt fails. */
 export function fetchPackages(directory: string, wanted: Wanted): void {
@@ -99,6 +106,7 @@ export function fetchPackages(directory: string, wanted: Wanted): void {
     for (const file of readdirSync(archives)) {
       if (file.endsWith(".deb")) run(["bash", "-c", UNPACK, join(archives, file), tree]);
     }
+    if (wanted.withDependencies) writeFileSync(join(tree, "var/lib/dpkg/status"), statusOf(archives));
     wanted.finish?.(tree);
     for (const leftover of ["lists", "cache"]) rmSync(join(work, leftover), { recursive: true });
     for (const file of readdirSync(work)) if (file.endsWith(".deb")) rmSync(join(work, file));

@@ -45,8 +45,12 @@ const versioned = (text: string, version: string, times: number): string => {
   return text.replaceAll(/"version": "[^"]+"/g, (found) => (left-- > 0 ? `"version": "${version}"` : found));
 };
 
+const canSign = (key: string): boolean =>
+  Bun.spawnSync(["gpg", "--batch", "--list-secret-keys", key], { stdio: ["ignore", "ignore", "ignore"] }).exitCode ===
+  0;
+
 /** What keeps it from being released; empty if nothing does. */
-function obstacles(version: string): string[] {
+function obstacles(version: string, key: string | undefined): string[] {
   const log = readFileSync("CHANGELOG.md", "utf8");
   const entries = log.split(UNRELEASED)[1]?.split("\n## ")[0]?.trim() ?? "";
   const begun = log.includes(`\n## ${version}\n`);
@@ -57,6 +61,8 @@ function obstacles(version: string): string[] {
     ...(Bun.semver.order(version, versionIn(readFileSync("package.json", "utf8"))) >= 0
       ? []
       : [`package.json has a later version, ${versionIn(readFileSync("package.json", "utf8"))}`]),
+    // Not only after hours of tests.
+    ...(key === undefined || canSign(key) ? [] : [`gpg has no secret key "${key}" to sign with`]),
   ];
 }
 
@@ -115,7 +121,7 @@ function main(): void {
   const [version = "", ...more] = positionals;
   if (!/^\d+\.\d+\.\d+$/.test(version) || more.length > 0) throw new Error(USAGE);
   process.chdir(git("rev-parse", "--show-toplevel"));
-  const found = obstacles(version);
+  const found = obstacles(version, values.key);
   if (found.length > 0) throw new Error(found.join("\nrelease: "));
   for (const step of stepsOf(version, values.key)) {
     const word = step.done ? "done before" : values["dry-run"] ? "would" : "now";

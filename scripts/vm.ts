@@ -11,9 +11,9 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { bunFor, type Processor } from "./bun-for.ts";
+import { bunFor, packageForOther, type Processor } from "./bun-for.ts";
 import { BEGIN_MARK, boot, missingTool, signOfLife } from "./vm/boot.ts";
-import { fetchKernel, fetchRoot, KERNELS, type KernelSource, type UnpackedKernel } from "./vm/kernels.ts";
+import { fetchKernel, KERNELS, kernelNamed, rootFor, type UnpackedKernel } from "./vm/kernels.ts";
 import { run } from "./vm/run.ts";
 
 const ROOT = join(import.meta.dir, "..");
@@ -56,8 +56,18 @@ function gitDirectory(): readonly string[] {
   return asked.exitCode !== 0 || path.startsWith(`${ROOT}/`) ? [] : [path];
 }
 
-/** What the guest has of dist, and in this machine's dist the places for it. */
+/** Tools of the tests that are executables, in packages of npm for each processor. */
+const toolsFor = (processor: Processor): readonly string[] => [
+  `@biomejs/cli-linux-${processor}`,
+  `@typescript/typescript-linux-${processor}`,
+];
+
+/** What the guest has of dist and node_modules, and in this machine's the places for it. */
 function buildFor(processor: Processor): void {
+  for (const name of toolsFor(processor)) {
+    packageForOther(name);
+    mkdirSync(join(ROOT, "node_modules", name), { recursive: true });
+  }
   run([BUN, "scripts/build.ts"], ROOT);
   for (const script of ["build", "build-bpf"]) run([BUN, `scripts/${script}.ts`, `--arch=${processor}`], ROOT);
 }
@@ -68,8 +78,11 @@ function replacements({ processor }: UnpackedKernel): readonly string[] {
   const pairs = [
     [bunFor(processor), realpathSync(BUN)],
     ...["bpfman", "bpf"].map((name) => [join(ROOT, "dist", processor, name), join(ROOT, "dist", name)] as const),
+    ...toolsFor(processor).map((name) => [packageForOther(name), join(ROOT, "node_modules", name)] as const),
   ];
-  return ["ldconfig", ...pairs.map((pair) => `mount --bind ${pair.map(quote).join(" ")} || exit 1`)];
+  // Under that name, Bun runs the scripts that start these tools.
+  const node = `mkdir -p /run/node && ln -s ${quote(BUN)} /run/node/node && export PATH="$PATH":/run/node`;
+  return ["ldconfig", node, ...pairs.map((pair) => `mount --bind ${pair.map(quote).join(" ")} || exit 1`)];
 }
 
 function scriptFor(kernel: UnpackedKernel, path: string, { command }: Job): string {
@@ -95,9 +108,8 @@ async function runOn(kernel: UnpackedKernel, job: Job, signal: AbortSignal): Pro
   const directory = mkdtempSync(join(ROOT, "dist/vm-"));
   const script = join(directory, "script.sh");
   writeFileSync(script, scriptFor(kernel, script, job));
-  const other = kernel.processor !== process.arch;
-  const root = other ? fetchRoot(kernel.processor) : "/";
-  const directories = [ROOT, kernel.root, ...(other ? gitDirectory() : [])];
+  const root = rootFor(kernel.processor);
+  const directories = [ROOT, kernel.root, ...(root === "/" ? [] : gitDirectory())];
   const print = (line: string) => void process.stdout.write(`[${kernel.name}] ${line}\n`);
   try {
     for (let attempt = 1; ; attempt++) {
@@ -111,15 +123,6 @@ async function runOn(kernel: UnpackedKernel, job: Job, signal: AbortSignal): Pro
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
-}
-
-function choose(names: readonly string[]): KernelSource[] {
-  return names.map((name) => {
-    const source = KERNELS.find((kernel) => kernel.name === name);
-    if (!source)
-      throw new Error(`unknown kernel "${name}": the kernels are ${KERNELS.map((kernel) => kernel.name).join(", ")}`);
-    return source;
-  });
 }
 
 const words = process.argv.slice(2);
@@ -146,7 +149,7 @@ async function measure(kernel: UnpackedKernel): Promise<number> {
 try {
   if (/\s/.test(ROOT))
     throw new Error(`the path "${ROOT}" contains spaces, which a kernel command line cannot express`);
-  const sources = all ? KERNELS : choose(named.length > 0 ? named : DEFAULT_KERNELS);
+  const sources = all ? KERNELS : (named.length > 0 ? named : DEFAULT_KERNELS).map(kernelNamed);
   const processors = [...new Set(sources.map(({ processor }) => processor))];
   const missing = missingTool(processors);
   if (missing !== null) throw new Error(`${missing} is missing: on Debian, "scripts/setup test" installs it`);
@@ -154,7 +157,7 @@ try {
   const waiting = sources.map(fetchKernel);
   // Before any machine runs, which would look dead meanwhile.
   for (const processor of processors.filter((each) => each !== process.arch)) {
-    fetchRoot(processor);
+    rootFor(processor);
     buildFor(processor);
   }
   const statuses: number[] = [];

@@ -37,6 +37,8 @@ export async function writeTree(directory: string, release: Release, contents: C
   for (const unit of readdirSync(join(ROOT, "examples/systemd"))) {
     copy(`examples/systemd/${unit}`, `usr/lib/systemd/system/${unit}`);
   }
+  // Before what distributions say of all units: Fedora disables, and Debian enables them at the first boot of an image.
+  copy("packaging/bpfman.preset", "usr/lib/systemd/system-preset/50-bpfman.preset");
   copy("dist/bpf/examples/packet_counter.bpf.o", EXAMPLE);
   copy("examples/bpf/packet_counter.bpf.c", `${DOCUMENTATION}/examples/packet_counter.bpf.c`);
   copy("packaging/copyright", `${DOCUMENTATION}/copyright`);

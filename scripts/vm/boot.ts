@@ -14,7 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Processor } from "../bun-for.ts";
-import type { UnpackedKernel } from "./kernels.ts";
+import { rootFor, type UnpackedKernel } from "./kernels.ts";
 import { run } from "./run.ts";
 
 /** Modules for the shared root, in order of insertion; a kernel may have some of them built in. */
@@ -75,10 +75,10 @@ export const signOfLife = (script: string): string => `${script}.alive`;
 
 const secondsOf = (ms: number): string => `${(ms / 1000).toFixed(0)} s`;
 
-function makeInitrd(kernel: UnpackedKernel, guestRoot: string, work: string): string {
+function makeInitrd(kernel: UnpackedKernel, work: string): string {
   const root = join(work, "initrd");
   for (const directory of ["bin", "modules"]) mkdirSync(join(root, directory), { recursive: true });
-  copyFileSync(join(guestRoot, "bin/busybox"), join(root, "bin/busybox"));
+  copyFileSync(join(rootFor(kernel.processor), "bin/busybox"), join(root, "bin/busybox"));
   copyFileSync(join(import.meta.dir, "init.sh"), join(root, "init"));
   chmodSync(join(root, "init"), 0o755);
   const modules = join(kernel.root, "lib/modules", kernel.release);
@@ -136,7 +136,8 @@ async function follow(
 /**
  * Runs `script` with bash as root in the guest, whose root is the host's `root`: its own, or one for the kernel's
  * processor, in which the guest has the host's `directories` besides. The guest's /tmp and /run are empty, except for
- * those of the `directories` that are in there.
+ * those of the `directories` that are in there. With `init`, that is the guest's first process and runs the script as a unit of
+ * its own: it must be systemd.
  */
 export async function boot(
   kernel: UnpackedKernel,
@@ -147,6 +148,7 @@ export async function boot(
     readonly timeoutMs: number;
     readonly print: (line: string) => void;
     readonly signal: AbortSignal;
+    readonly init?: string;
   },
 ): Promise<BootResult> {
   const work = mkdtempSync(join(tmpdir(), "bpfman-vm-"));
@@ -157,6 +159,9 @@ export async function boot(
   const append = [
     `console=${machine.console} panic=-1 quiet audit=0 ${SPEED} lsm=landlock,lockdown,yama,bpf`,
     ...[`vm.root=${options.root}`, `vm.script=${options.script}`, `vm.exit=${exitFile}`],
+    ...(options.init === undefined
+      ? []
+      : [`vm.init=${options.init}`, "systemd.getty_auto=no", "systemd.show_status=no"]),
     ...options.directories
       .filter((directory) => options.root !== "/" || /^\/(tmp|run)\//.test(directory))
       .map((directory) => `vm.bind=${directory}`),
@@ -164,7 +169,7 @@ export async function boot(
   for (const file of [exitFile, alive]) rmSync(file, { force: true });
   const children: Bun.Subprocess[] = [];
   try {
-    const initrd = makeInitrd(kernel, options.root, work);
+    const initrd = makeInitrd(kernel, work);
     const daemon = [
       VIRTIOFSD.find((path) => existsSync(path)) ?? "virtiofsd",
       `--socket-path=${socket}`,

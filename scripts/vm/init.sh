@@ -1,7 +1,8 @@
 #!/bin/busybox sh
 # The init process of the test machine: uses a directory of the host, whose root is shared over virtiofs, as its root,
 # mounts fresh /tmp, /run, /dev, /proc and /sys, and the host's directories named on the kernel command line, runs the
-# script named there, writes its exit code, powers off.
+# script named there, writes its exit code, powers off. If the command line names a system manager, that becomes the first
+# process, and has a unit that does the rest.
 b=/bin/busybox
 $b mkdir -p /proc /host /newroot
 $b mount -t proc proc /proc
@@ -10,6 +11,7 @@ for word in $($b cat /proc/cmdline); do
     vm.root=*) root=${word#vm.root=} ;;
     vm.script=*) script=${word#vm.script=} ;;
     vm.exit=*) exit_file=${word#vm.exit=} ;;
+    vm.init=*) init=${word#vm.init=} ;;
     vm.bind=*) binds="$binds ${word#vm.bind=}" ;;
   esac
 done
@@ -45,5 +47,22 @@ $b ip link set lo up
 $b hostname bpfman-vm
 $b umount /proc
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb
+if [ -n "$init" ]; then
+  wanted=run/systemd/system/multi-user.target.wants
+  $b mkdir -p "$wanted"
+  $b cat >run/systemd/system/vm.service <<UNIT
+[Unit]
+After=multi-user.target
+[Service]
+Environment=HOME=/root TERM=dumb
+ExecStart=/bin/bash $script
+StandardOutput=tty
+StandardError=tty
+ExecStopPost=/bin/sh -c 'echo "\$EXIT_STATUS" >$exit_file'
+ExecStopPost=systemctl --no-block poweroff
+UNIT
+  $b ln -s ../vm.service "$wanted"
+  exec $b switch_root /newroot "$init"
+fi
 exec $b switch_root /newroot /bin/busybox sh -c \
   "/bin/bash '$script'; echo \$? > '$exit_file'; /bin/busybox sync; /bin/busybox poweroff -f"

@@ -20,6 +20,14 @@ export const KERNELS: readonly KernelSource[] = [
   { name: "arm64", suite: "bookworm-backports", processor: "arm64" },
 ];
 
+/** Throws if there is none of that name. */
+export function kernelNamed(name: string): KernelSource {
+  const source = KERNELS.find((kernel) => kernel.name === name);
+  if (!source)
+    throw new Error(`unknown kernel "${name}": the kernels are ${KERNELS.map((kernel) => kernel.name).join(", ")}`);
+  return source;
+}
+
 export interface UnpackedKernel {
   readonly name: string;
   readonly processor: Processor;
@@ -98,17 +106,22 @@ function fetchFromArchive(source: KernelSource): UnpackedKernel {
   return fetched;
 }
 
-/** What the tests and the demo use: of the Debian release that bpfman is tested on, without its running services. */
+/** What the tests, the demo and the package use: of the Debian release that bpfman is tested on, without its running services. */
 const GUEST_SUITE = "bookworm";
 const GUEST_PACKAGES = [
   ...["bash", "base-files", "base-passwd", "coreutils", "dash", "diffutils", "findutils", "gawk", "grep", "gzip"],
   ...["kmod", "libc-bin", "mount", "procps", "sed", "tar", "util-linux", "busybox-static"],
   ...["libbpf1", "libbpf-dev", "linux-libc-dev", "clang", "llvm", "gcc", "libc6-dev"],
   ...["bpftool", "iproute2", "iputils-ping", "xdp-tools", "strace", "jq", "python3", "git", "systemd"],
+  ...["dpkg", "init-system-helpers", "passwd", "man-db"],
 ];
 
-/** The root directory for a machine with another processor, as unpacked packages: enough to run things. */
-export function fetchRoot(processor: Processor): string {
+/**
+ * The root directory for a machine with that processor: this machine's, or for another one unpacked packages, which is enough to
+ * run things.
+ */
+export function rootFor(processor: Processor): string {
+  if (processor === process.arch) return "/";
   const directory = join(CACHE, `root-${processor}-${Bun.hash.crc32(GUEST_PACKAGES.join()).toString(16)}`);
   const root = join(directory, "tree");
   if (existsSync(join(directory, "complete"))) return root;

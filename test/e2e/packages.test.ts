@@ -73,6 +73,7 @@ needing("dpkg-deb")("the .deb has what Debian expects of it, and the same bytes 
     "usr/share/zsh/vendor-completions/_bpfman",
     "usr/share/fish/vendor_completions.d/bpfman.fish",
     "usr/share/doc/bpfman/third-party.txt.gz",
+    "usr/lib/systemd/system-preset/50-bpfman.preset",
     "usr/lib/bpfman/examples/packet_counter.bpf.o",
     ...readdirSync(UNITS).map((unit) => `usr/lib/systemd/system/${unit}`),
   ]) {

@@ -1,6 +1,7 @@
 /** scripts/release.ts in a repository of its own, with a stand-in for npm that notes what it is asked for. */
-import { beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { SCHEMA } from "../../src/store/migrate.ts";
 import { blocksOf } from "../documents/document.ts";
@@ -9,6 +10,10 @@ import { temporaryDirectory } from "../labs/temporary-directory.ts";
 const SCRIPT = resolve(import.meta.dir, "../../scripts/release.ts");
 const directory = temporaryDirectory();
 const at = (name: string): string => join(directory.path("repository"), name);
+
+/** What it signs with: a directory of gpg's with a key that is thrown away, whose user ID is what the documents show. */
+let keys = "";
+const KEY = "KEY";
 
 const STAND_IN = `#!/bin/sh
 echo "npm $*" >>"$NPM_LOG"
@@ -25,6 +30,7 @@ function run(command: readonly string[], env: Readonly<Record<string, string>> =
     env: {
       PATH: `${directory.path("bin")}:${process.env.PATH}`,
       HOME: directory.path(),
+      GNUPGHOME: keys,
       NPM_LOG: directory.path("npm.log"),
       NPM_FAILS: "nothing fails",
       SCHEMA: String(SCHEMA.version),
@@ -44,6 +50,20 @@ const release = (words: readonly string[], env?: Readonly<Record<string, string>
   run([process.execPath, SCRIPT, ...words], env);
 const asked = (): string[] =>
   existsSync(directory.path("npm.log")) ? readFileSync(directory.path("npm.log"), "utf8").trim().split("\n") : [];
+
+beforeAll(() => {
+  // Its path is that of a socket, which may have 108 bytes.
+  keys = mkdtempSync(join(tmpdir(), "k-"));
+  const made = Bun.spawnSync(
+    ["gpg", "--batch", "--passphrase", "", "--quick-generate-key", KEY, "ed25519", "sign", "never"],
+    { env: { PATH: process.env.PATH ?? "", GNUPGHOME: keys }, stderr: "pipe" },
+  );
+  if (made.exitCode !== 0) throw new Error(made.stderr.toString());
+});
+afterAll(() => {
+  Bun.spawnSync(["gpgconf", "--homedir", keys, "--kill", "all"]);
+  rmSync(keys, { recursive: true, force: true });
+});
 
 beforeEach(() => {
   for (const name of ["repository", "bin"]) mkdirSync(directory.path(name));
@@ -77,7 +97,7 @@ test("CONTRIBUTING.md shows words that it takes", () => {
 
 test("a dry run says what it would do, and changes nothing", () => {
   const head = git("rev-parse", "HEAD");
-  const { code, out, error } = release(["0.2.0", "--dry-run", "--key", "ABC"]);
+  const { code, out, error } = release(["0.2.0", "--dry-run", "--key", KEY]);
   expect([code, error]).toEqual([0, ""]);
   expect(out.trim().split("\n")).toEqual([
     "release: would: commit version 0.2.0 in package.json, package-lock.json and CHANGELOG.md",
@@ -86,7 +106,7 @@ test("a dry run says what it would do, and changes nothing", () => {
     "release: would: npm test",
     "release: would: npm run test:vm -- --all",
     "release: would: npm run test:packages",
-    "release: would: gpg --yes --armor --local-user ABC --detach-sign dist/packages/SHA256SUMS",
+    "release: would: gpg --yes --armor --local-user KEY --detach-sign dist/packages/SHA256SUMS",
     "release: would: git tag v0.2.0",
   ]);
   expect([git("rev-parse", "HEAD"), git("status", "--porcelain"), git("tag"), asked()]).toEqual([head, "", "", []]);
@@ -109,6 +129,16 @@ test("a release has its version, change log, database and tag; what failed goes 
   });
   expect(readFileSync(at("CHANGELOG.md"), "utf8")).toContain("## Unreleased\n\n## 0.2.0\n\n- Something.\n");
   expect(asked()).toContain("npm run test:packages");
+});
+
+test("the checksums are signed with the key that is named, and the signature verifies", () => {
+  const { code, out } = release(["0.2.0", "--key", KEY]);
+  expect([code, out]).toEqual([0, expect.not.stringContaining("not signed")]);
+  const sums = "dist/packages/SHA256SUMS";
+  const verify = () => run(["gpg", "--batch", "--verify", `${sums}.asc`, sums]);
+  expect(verify()).toMatchObject({ code: 0, error: expect.stringContaining(`Good signature from "${KEY}"`) });
+  writeFileSync(at(sums), "another sum\n");
+  expect(verify()).toMatchObject({ code: 1, error: expect.stringContaining("BAD signature") });
 });
 
 describe("is refused", () => {
@@ -136,6 +166,10 @@ describe("is refused", () => {
     writeFileSync(at("CHANGELOG.md"), "# Changelog\n\n## Unreleased\n\n## 0.1.0\n\n- The first.\n");
     git("commit", "-q", "-am", "empty");
     refused(["0.2.0"], 'CHANGELOG.md says nothing under "## Unreleased"');
+  });
+
+  test("with a key that gpg does not have, before anything is tested", () => {
+    refused(["0.2.0", "--key", "NOBODY"], 'gpg has no secret key "NOBODY" to sign with');
   });
 
   test("without a version", () => {

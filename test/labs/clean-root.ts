@@ -14,7 +14,7 @@ const APT =
   'APT::Get::Assume-Yes "true";\nAcquire::Check-Valid-Until "false";\nAcquire::Check-Date "false";\nAcquire::Languages "none";\n';
 
 /** A root directory of that release, made once by debootstrap and kept for other runs. */
-function cachedRoot(suite: string): string {
+export function cachedRoot(suite: string): string {
   const directory = join(cacheDirectory("bpfman-roots"), suite);
   if (existsSync(directory)) return directory;
   const work = `${directory}.${process.pid}`;

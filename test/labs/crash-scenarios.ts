@@ -798,6 +798,19 @@ export const SCENARIOS: readonly Scenario[] = [
     after: alone,
   },
   {
+    name: "unload of three, one with a link",
+    operation: "program/unload",
+    interrupted: "partly",
+    obstacle: null,
+    async prepare(lane) {
+      for (const kind of ["uprobe", "uretprobe", "raw_tp"] as const) await lane.loadEvent(kind);
+      await lane.bpfman.ok(...lane.attachEvent("uretprobe"));
+    },
+    words: async (lane) => ["unload", lane.id("uprobe"), lane.id("uretprobe"), lane.id("raw_tp")],
+    before: [BYSTANDER, "uretprobe"],
+    after: alone,
+  },
+  {
     name: "program delete, with those that share its maps",
     operation: "program/delete",
     obstacle: null,

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import type { Processor } from "../../scripts/bun-for.ts";
 import { writeDeb } from "../../scripts/package/deb.ts";
-import { releaseOfCommit } from "../../scripts/package/release.ts";
+import { ARCHITECTURES, releaseOfCommit } from "../../scripts/package/release.ts";
 import { writeTree } from "../../scripts/package/tree.ts";
 import { run } from "../../scripts/vm/run.ts";
 
@@ -15,7 +15,9 @@ const PACKAGES = process.env.BPFMAN_PACKAGES ?? join(ROOT, "dist/packages");
 const EARLIER = "f16fc23c09d3";
 
 export const VERSION = packageJson.version;
-export const DEB_ARCHITECTURE = process.arch === "arm64" ? "arm64" : "amd64";
+const ARCHITECTURE = ARCHITECTURES[process.arch as Processor];
+export const DEB_ARCHITECTURE = ARCHITECTURE.deb;
+export const RPM_ARCHITECTURE = ARCHITECTURE.rpm;
 
 /** Path of the only package whose name ends like this. Throws if it was not made. */
 export function packageNamed(end: string): string {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { blocksOf } from "../documents/document.ts";
+import type { DaemonAnswer } from "../labs/ask-daemon.ts";
 import { packageNamed } from "../labs/packages.ts";
 
 buildBpf();
@@ -79,4 +80,39 @@ test("without privileges it says which one is missing, and still answers what ne
   `);
   expect({ out, error }).toMatchObject({ out: expect.stringContaining("\nbpfman ") });
   expect([code, error]).toEqual([4, expect.stringContaining("CAP_BPF")]);
+}, 600_000);
+
+test("as bpfman-operator starts it, it serves the agent and the kubelet, and knows what others have attached", () => {
+  // What its DaemonSet passes, and what its command line has of the node.
+  const sockets = '"$STORE/sock/bpfman.sock" /counter.o /run/bpfman/csi/csi.sock';
+  const asked = `${process.execPath} ${join(ROOT, "test/labs/ask-daemon.ts")} ${sockets}`;
+  const { code, out, error } = run(`
+    podman pull -q oci-archive:${IMAGE} >/dev/null
+    mkdir -p /run/bpfman "$STORE/sock"
+    mount --bind /run/bpfman /run/bpfman && mount --make-shared /run/bpfman
+    node="--privileged --network=host --pid=host -e BPFMAN_RUNTIME_DIR=/run/bpfman -v /run/bpfman:/run/bpfman:rshared"
+    node="$node -v $PWD/packet_counter.bpf.o:/counter.o:ro"
+    trap 'podman kill --all >/dev/null' EXIT
+    podman run --rm --name=daemon $node -v "$STORE/sock:/run/bpfman-sock" bpfman --csi-support &
+    serving=$!
+    until [ -S /run/bpfman/csi/csi.sock ]; do kill -0 $serving; sleep 0.2; done
+    podman run --rm $node \\
+      bpfman run /counter.o tcx:count_packets --iface lo --direction ingress --priority 50 -a demo >/dev/null
+    ${asked}
+    podman run --rm $node bpfman program delete --all
+    ${asked}
+    podman stop daemon >/dev/null
+    wait $serving
+    trap - EXIT
+    ls "$STORE/sock"
+  `);
+  expect({ code, error, out }).toMatchObject({ code: 0 });
+  const answers = out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as DaemonAnswer);
+  expect(answers).toEqual([
+    { programs: ["count_packets"], links: 1, driver: "csi.bpfman.io" },
+    { programs: [], links: 1, driver: "csi.bpfman.io" },
+  ]);
 }, 600_000);
