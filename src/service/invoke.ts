@@ -284,8 +284,8 @@ function afterwards({ context }: Call, warning: string, work: () => void): void 
 /** A reader changes nothing, so it can only warn about pins without rows. */
 async function warnOfStrays({ name, context }: Call, warned: Warned, host: Host): Promise<void> {
   if (OPERATIONS[name].privilege === "none") return;
-  const { strayPins, strayWarning } = await import("./recovery/strays.ts");
-  const warning = strayWarning(strayPins(host, host.pins.list, () => host.store.brief()));
+  const { strayWarning } = await import("./recovery/strays.ts");
+  const warning = strayWarning(host, host.pins.list, () => host.store.brief());
   if (warning !== null && warning !== warned.last) context.log.warn(warning);
   warned.last = warning;
 }

@@ -19,7 +19,6 @@ import {
   listedOnce,
   removeLeftovers,
   removeUnusedBytecode,
-  strayPins,
   strayWarning,
 } from "./strays.ts";
 import { inOrderOfRemoval, type ProgramRow, removeProgram, requireNotReplaced } from "../removal/remove-program.ts";
@@ -109,7 +108,7 @@ function warnOfLost(unpinned: readonly RowInBrief[], now: readonly RowInBrief[],
 function lookForStrays(host: Host, list: Listing, rows: readonly RowInBrief[], context: Context): void {
   try {
     removeLeftovers(host, list, rows, context);
-    const warning = strayWarning(strayPins(host, list, () => rows));
+    const warning = strayWarning(host, list, () => rows);
     if (warning === null) removeUnusedBytecode(host, rows, context);
     else context.log.warn(warning);
   } catch (cause) {

@@ -139,8 +139,19 @@ function chainPins(host: Host): Set<string> {
   );
 }
 
-/** Returns a warning about pins without rows; null if there are none. */
-export function strayWarning(pins: readonly string[]): string | null {
+/**
+ * Returns a warning about pins without rows; null if there are none. The revision before the recorded one of its hook is not
+ * meant: a change removes it last, and if it died, the next one does.
+ */
+export function strayWarning(host: Host, list: Listing, readRows: () => readonly RowInBrief[]): string | null {
+  const stray = strayPins(host, list, readRows);
+  if (stray.length === 0) return null;
+  const chains = host.store.dispatchers();
+  const isEarlier = (directory: string): boolean => {
+    const revision = Number(/[0-9]+$/.exec(directory)?.[0]);
+    return chains.some((each) => revision < each.revision && host.pins.paths.revision(each, revision) === directory);
+  };
+  const pins = stray.filter((pin) => !isEarlier(pin));
   if (pins.length === 0) return null;
   return (
     `pins that the database does not record: ${inBrief(pins)}; rows were lost, or the pins belong to another ` +

@@ -657,6 +657,13 @@ for (const [kind, prefix] of [
               // Whatever happened, the hook runs one whole chain.
               const running = bed.kernel.chainOn(kind === "xdp" ? XDP_HOOK : TC_HOOK);
               if (there > 1 || (there === 1 && name !== "last detach")) expect(running.length).toBeGreaterThan(0);
+              // Nor is what is left a reason to worry whoever only looks.
+              bed.logged.length = 0;
+              await invoke("program/list", {});
+              expect({ step, logged: bed.logged.filter((line) => line.startsWith("warn ")) }).toEqual({
+                step,
+                logged: [],
+              });
               await mend();
               expectWhole();
               if (steps < step) {
