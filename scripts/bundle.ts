@@ -48,9 +48,10 @@ const STAGES = [
 /** Only numbers, which the bundler would define and export one by one. */
 export const NUMBERS = join(ROOT, "src/domain/limits.ts");
 
-/** Their exports are tables, most of them. */
+/** Their exports are tables or texts, most of them. */
 export const TABLES = [
   "ffi/layout/generated.ts",
+  "src/cli/render/root-help.ts",
   "src/domain/kernel-words.ts",
   "src/domain/kinds.ts",
   "src/domain/perf-events.ts",

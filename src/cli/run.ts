@@ -33,6 +33,7 @@ import {
 import { newTrail, route, topic, type Trail } from "./parse/line.ts";
 import type { Line } from "./parse/origin.ts";
 import { readValues } from "./parse/values.ts";
+import type { Detail } from "./render/help.ts";
 
 /** The process that runs a command. */
 export interface CliHost {
@@ -86,6 +87,14 @@ const habits = () => require("./habits.ts") as typeof import("./habits.ts");
 const withServe = (args: readonly string[]): readonly string[] =>
   args[0] === "--csi-support" ? ["serve", ...args] : args;
 
+// The first `require` of a process costs six times as much as an `import()`.
+async function helpFor({ trail, host }: Run, detail: Detail): Promise<string> {
+  if (trail.nodes.length === 1 && host.stdoutColumns === null) {
+    return (await import("./render/root-help.ts")).ROOT_HELP[detail];
+  }
+  return (await import("./render/help.ts")).helpOf(trail, detail, host.stdoutColumns);
+}
+
 /** Runs a command line and returns the exit code. Never throws. */
 export async function runCli(host: CliHost): Promise<number> {
   const run: Run = {
@@ -99,9 +108,7 @@ export async function runCli(host: CliHost): Promise<number> {
   try {
     const next = await route(run.trail, host.env);
     if (next.kind === "help") {
-      // The first `require` of a process costs six times as much as an `import()`.
-      const { helpOf } = await import("./render/help.ts");
-      host.out(await helpOf(run.trail, next.detail, host.stdoutColumns));
+      host.out(await helpFor(run, next.detail));
       return 0;
     }
     if (next.kind === "incomplete") {
