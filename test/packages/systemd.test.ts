@@ -103,7 +103,7 @@ describe.each(missing === null ? MACHINES : [])("on $processor", ({ processor, k
     root = join(directory, "root");
     mkdirSync(join(directory, "out"));
     run(["cp", "-a", own ? cachedRoot("trixie") : rootFor(processor), root]);
-    copyFileSync(deb, join(root, "root", basename(deb)));
+    copyFileSync(deb, join(directory, "out", basename(deb)));
     // The machine has no network; the root for another processor has it.
     if (own) run(["chroot", root, "apt-get", "install", "-qy", "libbpf1"]);
     // Not the first boot of an image, at which systemd enables what its presets say.
@@ -133,7 +133,7 @@ describe.each(missing === null ? MACHINES : [])("on $processor", ({ processor, k
   test(
     "one command installs it while systemd runs, and enables what restores",
     async () => {
-      await live(BEFORE(`/root/${basename(deb)}`));
+      await live(BEFORE(join(directory, "out", basename(deb))));
       expect(said("state")).toBe("running\n");
       expect(said("enabled")).toBe("enabled\ndisabled\ndisabled\ndisabled\n");
       expect(said("version")).toStartWith(`bpfman ${VERSION} `);
