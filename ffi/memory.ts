@@ -28,10 +28,12 @@ export function cString(text: string): Memory {
   return copyOf(new TextEncoder().encode(`${text}\0`));
 }
 
+const decoder = new TextDecoder();
+
 /** Decodes `bytes` up to the first NUL, or all of them. Invalid UTF-8 becomes U+FFFD. */
 export function textUntilNul(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
-  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
+  return decoder.decode(end < 0 ? bytes : bytes.subarray(0, end));
 }
 
 /** Returns the address of `memory`. The address does not keep the memory alive: see {@link keepAlive}. */

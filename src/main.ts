@@ -25,9 +25,18 @@ function writeSome(fd: number, bytes: Uint8Array): number {
 const PIPE_BUF = 4096;
 /** The command goes on until it is ended, which a reader that pauses must not prevent. */
 let isEndless = false;
+/** Standard output once more, if it is a pipe and the command is endless; this one does not block. */
+let ownEnd: number | null = null;
 
 /** Writes some of it to standard output, as soon as there is room. Meanwhile signals end the process at once. */
 function writeWhenReady(bytes: Uint8Array): number {
+  if (ownEnd !== null) {
+    try {
+      return writeSome(ownEnd, bytes);
+    } catch (cause) {
+      if ((cause as { readonly code?: string }).code !== "EAGAIN") throw cause;
+    }
+  }
   const { POLLOUT, waitFor } = require("../ffi/safe/ready.ts") as typeof import("../ffi/safe/ready.ts");
   if (!waitFor([1], 0, POLLOUT)) {
     const { withDefaultSignals } = require("../ffi/safe/signals.ts") as typeof import("../ffi/safe/signals.ts");
@@ -35,7 +44,7 @@ function writeWhenReady(bytes: Uint8Array): number {
       while (!waitFor([1], READY_POLL_MS, POLLOUT));
     });
   }
-  return writeSome(1, bytes.subarray(0, PIPE_BUF));
+  return ownEnd === null ? writeSome(1, bytes.subarray(0, PIPE_BUF)) : 0;
 }
 
 /**
@@ -230,8 +239,8 @@ const code = await runCli({
   settleIn: () => {
     isEndless = true;
     compileEagerly();
-    const { widenPipe } = require("../ffi/safe/ready.ts") as typeof import("../ffi/safe/ready.ts");
-    widenPipe(1);
+    const { openOwnEnd } = require("../ffi/safe/ready.ts") as typeof import("../ffi/safe/ready.ts");
+    ownEnd = openOwnEnd(1);
   },
   isAbandoned: () => {
     const { isAbandoned } = require("../ffi/safe/ready.ts") as typeof import("../ffi/safe/ready.ts");

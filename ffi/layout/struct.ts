@@ -47,37 +47,53 @@ function writeUnsigned(view: DataView, field: Field, value: number | bigint): vo
 export function encode<Layout extends StructLayout>(layout: Layout, values: FieldValues<Layout>): Memory {
   const memory = allocate(layout.size);
   const view = new DataView(memory.buffer);
-  for (const [name, value] of Object.entries<number | bigint | undefined>(values)) {
+  for (const name of Object.keys(values)) {
+    const value = values[name as FieldName<Layout>];
     if (value !== undefined) writeUnsigned(view, fieldOf(layout, name), value);
   }
   return memory;
 }
 
-/** Reads the fields of a struct filled in by native code. */
-export interface StructReader<Layout extends StructLayout> {
-  u16(name: FieldName<Layout>): number;
-  u32(name: FieldName<Layout>): number;
-  u64(name: FieldName<Layout>): bigint;
+/** Reads the fields of a struct filled in by native code. A class, because a listing reads thousands. */
+export class StructReader<Layout extends StructLayout> {
+  readonly #layout: Layout;
+  readonly #memory: Memory;
+  readonly #view: DataView;
+
+  constructor(layout: Layout, memory: Memory) {
+    this.#layout = layout;
+    this.#memory = memory;
+    this.#view = new DataView(memory.buffer);
+  }
+
+  u16(name: FieldName<Layout>): number {
+    return this.#view.getUint16(fieldOf(this.#layout, name).offset, true);
+  }
+
+  u32(name: FieldName<Layout>): number {
+    return this.#view.getUint32(fieldOf(this.#layout, name).offset, true);
+  }
+
+  u64(name: FieldName<Layout>): bigint {
+    return this.#view.getBigUint64(fieldOf(this.#layout, name).offset, true);
+  }
+
   /** A copy. */
-  bytes(name: FieldName<Layout>): Uint8Array;
+  bytes(name: FieldName<Layout>): Uint8Array {
+    const { offset, size } = fieldOf(this.#layout, name);
+    return this.#memory.slice(offset, offset + size);
+  }
+
   /** A char array, up to its NUL. */
-  text(name: FieldName<Layout>): string;
+  text(name: FieldName<Layout>): string {
+    return textUntilNul(this.bytes(name));
+  }
+
   /** A one-bit bitfield. */
-  bit(place: { readonly offset: number; readonly mask: number }): boolean;
+  bit({ offset, mask }: { readonly offset: number; readonly mask: number }): boolean {
+    return ((this.#memory[offset] ?? 0) & mask) !== 0;
+  }
 }
 
-export function decode<Layout extends StructLayout>(layout: Layout, memory: Memory): StructReader<Layout> {
-  const view = new DataView(memory.buffer);
-  const bytes = (name: string) => {
-    const { offset, size } = fieldOf(layout, name);
-    return memory.slice(offset, offset + size);
-  };
-  return {
-    u16: (name) => view.getUint16(fieldOf(layout, name).offset, true),
-    u32: (name) => view.getUint32(fieldOf(layout, name).offset, true),
-    u64: (name) => view.getBigUint64(fieldOf(layout, name).offset, true),
-    bytes,
-    text: (name) => textUntilNul(bytes(name)),
-    bit: ({ offset, mask }) => ((memory[offset] ?? 0) & mask) !== 0,
-  };
-}
+export const decode = <Layout extends StructLayout>(layout: Layout, memory: Memory): StructReader<Layout> =>
+  new StructReader(layout, memory);

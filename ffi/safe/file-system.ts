@@ -63,6 +63,7 @@ function onFd(said: string, name: SyscallName, fd: number, b: Word = 0, c: Word 
 /** PATH_MAX (include/uapi/linux/limits.h), which counts the NUL. */
 const PATH_BYTES = 4096;
 const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 let pathMemory: Memory | undefined;
 let pathAddress = 0;
 
@@ -95,13 +96,6 @@ export const openSync = (path: string, flags: number, mode = 0o666): number =>
 
 export const closeSync = (fd: number): void => closeFd(fd);
 
-/** Reads up to the length of `into` from the current position; returns 0 at the end. */
-function readSync(fd: number, into: Memory): number {
-  const count = onFd("read", "read", fd, addressOf(into), into.length);
-  keepAlive(into);
-  return count;
-}
-
 /** Reads up to `length` bytes from `offset`; fewer at the end of the file. */
 export function readAtSync(fd: number, offset: number, length: number): Uint8Array {
   if (length === 0) return new Uint8Array();
@@ -118,13 +112,21 @@ export function readAtSync(fd: number, offset: number, length: number): Uint8Arr
 }
 
 const WRITE_BYTES_MAX = 64 * 1024;
+/** Memory for large parts, kept so that a stream of them makes no garbage. */
+let outgoing: Memory | undefined;
+
+function keptCopyOf(bytes: Uint8Array): Memory {
+  outgoing ??= allocate(WRITE_BYTES_MAX);
+  outgoing.set(bytes);
+  return outgoing;
+}
 
 /**
  * Writes at most 64 KiB of `bytes`. They are copied, because a small array allocated elsewhere may move (memory.ts).
  */
 export function writeSync(fd: number, bytes: Uint8Array): number {
   const part = bytes.subarray(0, WRITE_BYTES_MAX);
-  const memory = copyOf(part);
+  const memory = part.length <= SCRATCH_BYTES ? copyOf(part) : keptCopyOf(part);
   const count = onFd("write", "write", fd, addressOf(memory), part.length);
   keepAlive(memory);
   return count;
@@ -134,6 +136,11 @@ export function writeSync(fd: number, bytes: Uint8Array): number {
 export function writeTextSync(fd: number, text: string): void {
   for (let rest = new TextEncoder().encode(text); rest.length > 0; ) rest = rest.subarray(writeSync(fd, rest));
 }
+
+/** Waits until what was written is on the disk. */
+export const fsyncSync = (fd: number): void => {
+  onFd("fsync", "fsync", fd);
+};
 
 export const ftruncateSync = (fd: number, length: number): void => {
   onFd("ftruncate", "ftruncate", fd, length);
@@ -153,12 +160,21 @@ function scratchMemory(): Memory {
 export function readTextSync(path: string): string {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NOCTTY);
   try {
-    const decoder = new TextDecoder();
     const chunk = scratchMemory();
-    let text = "";
-    for (let count = readSync(fd, chunk); count > 0; count = readSync(fd, chunk))
-      text += decoder.decode(chunk.subarray(0, count), { stream: true });
-    return text + decoder.decode();
+    const start = addressOf(chunk);
+    const chunks: Uint8Array[] = [];
+    for (;;) {
+      let filled = 0;
+      while (filled < SCRATCH_BYTES) {
+        const count = onFd("read", "read", fd, start + filled, SCRATCH_BYTES - filled);
+        if (count === 0) break;
+        filled += count;
+      }
+      // Usually all of it fits.
+      if (filled < SCRATCH_BYTES && chunks.length === 0) return decoder.decode(chunk.subarray(0, filled));
+      chunks.push(chunk.slice(0, filled));
+      if (filled < SCRATCH_BYTES) return decoder.decode(Buffer.concat(chunks));
+    }
   } finally {
     closeSync(fd);
   }
@@ -341,9 +357,14 @@ export function statfsSync(path: string): FileSystem {
   const into = addressOf(memory);
   onPath("statfs", path, (address) => call("statfs", address, into));
   keepAlive(memory);
-  const { u64 } = decode(STATFS, memory);
-  return { type: Number(u64("f_type")), blockBytes: Number(u64("f_bsize")), freeBlocks: Number(u64("f_bavail")) };
+  const found = decode(STATFS, memory);
+  const numberOf = (name: "f_type" | "f_bsize" | "f_bavail"): number => Number(found.u64(name));
+  return { type: numberOf("f_type"), blockBytes: numberOf("f_bsize"), freeBlocks: numberOf("f_bavail") };
 }
+
+const D_NAME = DIRENT.fields.d_name.offset;
+const D_RECLEN = DIRENT.fields.d_reclen.offset;
+const NOT_ASCII = /[\x80-\xff]/;
 
 /** Returns the names in a directory, without `.` and `..`, in no particular order. */
 export function readdirSync(path: string): string[] {
@@ -353,15 +374,16 @@ export function readdirSync(path: string): string[] {
     const entries = scratchMemory();
     for (;;) {
       const filled = onFd("scandir", "getdents64", fd, addressOf(entries), SCRATCH_BYTES);
-      if (filled === 0) return names;
+      if (filled === 0) {
+        const isAscii = !NOT_ASCII.test(names.join(""));
+        return isAscii ? names : names.map((name) => Buffer.from(name, "latin1").toString());
+      }
       // A directory can have thousands of pins, so each name takes as few calls as possible.
-      const bytes = Buffer.from(entries.buffer, entries.byteOffset, filled);
-      const characters = bytes.toString("latin1");
+      const characters = Buffer.from(entries.buffer, entries.byteOffset, filled).toString("latin1");
       for (let at = 0; at < filled; ) {
-        const begin = at + DIRENT.fields.d_name.offset;
-        const name = bytes.toString("utf8", begin, characters.indexOf("\0", begin));
+        const name = characters.substring(at + D_NAME, characters.indexOf("\0", at + D_NAME));
         if (name !== "." && name !== "..") names.push(name);
-        at += bytes.readUInt16LE(at + DIRENT.fields.d_reclen.offset);
+        at += (entries[at + D_RECLEN] as number) + (entries[at + D_RECLEN + 1] as number) * 256;
       }
     }
   } finally {

@@ -2,6 +2,7 @@
 import { ERRNO } from "../errno.ts";
 import { addressOf, allocate, keepAlive } from "../memory.ts";
 import { SysError } from "../sys-error.ts";
+import { constants, openSync } from "./file-system.ts";
 import { syscall } from "./libc.ts";
 
 const POLLIN = 1;
@@ -49,7 +50,16 @@ export function readSome(fd: number, length: number): Uint8Array | null {
 const SET_PIPE_SIZE = 1031;
 const PIPE_BYTES = 1024 * 1024;
 
-/** Lets a pipe hold 1 MiB instead of 64 KiB, so that a reader that pauses does not stop the writer. Anything else stays as it is. */
-export function widenPipe(fd: number): void {
-  syscall("fcntl", fd, SET_PIPE_SIZE, PIPE_BYTES);
+/**
+ * Lets a pipe hold 1 MiB instead of 64 KiB, so that a reader that pauses does not stop the writer. Returns another descriptor of
+ * it, which writes as much as there is room for and never blocks; null if this is no pipe, or cannot be opened anew. The given
+ * descriptor stays as it is, because other processes share its flags.
+ */
+export function openOwnEnd(fd: number): number | null {
+  if (syscall("fcntl", fd, SET_PIPE_SIZE, PIPE_BYTES) < 0) return null;
+  try {
+    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    return null;
+  }
 }

@@ -69,6 +69,9 @@ export const LINK_GONE_TIMEOUT_MS = 5_000;
 export const TCX_ATTEMPTS_MAX = 16;
 /** How long a command waits for the writer lock by default. */
 export const LOCK_TIMEOUT_DEFAULT_MS = 30_000;
+/** How long a command that makes many changes keeps the writer lock for them, and how long it then leaves it to others. */
+export const SERIES_TURN_MS = 1000;
+export const SERIES_PAUSE_MS = 30;
 /** How long SQLite waits for another writer. */
 export const DATABASE_BUSY_TIMEOUT_MS = 10_000;
 /** Programs per object file, and global variables per object file: hundreds of times more than the largest known. */
@@ -149,6 +152,8 @@ export const REQUEST_ID_CHARS_MAX = 1024;
 export const LISTED_NAMES_MAX = 40;
 /** Length of an invalid value, or of the path to it, quoted in an error, in characters. */
 export const WRONG_VALUE_CHARS_MAX = 512;
+/** Characters of a word that any error quotes: no path is longer (PATH_MAX). */
+export const QUOTED_CHARS_MAX = 4096;
 /** Requests in flight per session. At the limit, no more are read until some are answered. */
 export const REQUESTS_IN_FLIGHT_MAX = 256;
 /** Bytes waiting for a client above which notifications are dropped. */

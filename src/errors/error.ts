@@ -24,8 +24,8 @@ export interface ErrorParts {
  * final period. A programming error is an assertion, never a BpfmanError.
  *
  * Messages contain names chosen by files, registries and the kernel. They are made printable here, once for every
- * consumer: message and hint are one line each, and the log contains no other characters that affect a terminal. Values
- * in `details` are left unchanged.
+ * consumer: message and hint are one line each and quote only the beginning of endless words, and the log contains no other
+ * characters that affect a terminal. Values in `details` are left unchanged.
  */
 export class BpfmanError extends Error {
   override readonly name = "BpfmanError";
@@ -37,13 +37,13 @@ export class BpfmanError extends Error {
   readonly sys: SysFailure | null;
 
   constructor(code: ErrorCode, message: string, parts: ErrorParts = {}) {
-    super(printable(message), parts.cause === undefined ? undefined : { cause: parts.cause });
+    super(printable(brief(message)), parts.cause === undefined ? undefined : { cause: parts.cause });
     // The table contains all hints, so it is loaded with the first error.
     const row = (require("./codes.ts") as typeof import("./codes.ts")).rowOf(code);
     this.code = code;
     this.kind = row.kind;
     this.details = parts.details ?? {};
-    this.hint = parts.hint == null ? (row.hint ?? null) : printable(parts.hint);
+    this.hint = parts.hint == null ? (row.hint ?? null) : printable(brief(parts.hint));
     this.verifierLog = parts.verifierLog == null ? null : printableBlock(parts.verifierLog);
     this.sys = parts.sys ?? null;
   }
@@ -61,4 +61,10 @@ export class BpfmanError extends Error {
       cause: this,
     });
   }
+}
+
+/** What is quoted can be as long as a command line or a JSON-RPC frame. */
+function brief(text: string): string {
+  const { QUOTED_CHARS_MAX: most } = require("../domain/limits.ts") as typeof import("../domain/limits.ts");
+  return text.length <= most ? text : text.replaceAll(RegExp(`"([^"\\s]{${most}})[^"\\s]+`, "g"), '"$1…');
 }

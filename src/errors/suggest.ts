@@ -44,7 +44,8 @@ export function nearest(wrong: string, names: Iterable<string>, count = 3): stri
   for (const name of names) {
     const candidate = name.toLowerCase();
     const edits = distance(wanted, candidate, limit);
-    if (edits <= limit) alike.push({ name, rank: edits });
+    // At a distance of their whole length, they have nothing in common.
+    if (edits <= limit && edits < Math.max(wanted.length, candidate.length)) alike.push({ name, rank: edits });
     else if (isPartOf(wanted, candidate) || goesOnBehind(candidate, wanted)) {
       containing.push({ name, rank: limit + Math.abs(candidate.length - wanted.length) });
     }

@@ -87,7 +87,7 @@ function readObject(path: string, bytesMax: number, root: string | null = null):
     if (file.size > bytesMax) {
       throw unreadable(path, `it has ${file.size} bytes; at most ${bytesMax} are read`, {
         details: { size: file.size },
-        hint: "objects with eBPF programs are far smaller: is it another file?",
+        hint: "that is far more than is expected here: is it another file?",
       });
     }
     // Read one byte more than expected, to detect a file that grows or that misreports its size, as those in /proc do.

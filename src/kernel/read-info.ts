@@ -59,7 +59,7 @@ export function readProgram(fd: number): KernelProgram {
     id: programId(info.id),
     name: info.name,
     type: info.type,
-    tag: Buffer.from(info.tag).toString("hex"),
+    tag: info.tag.toHex(),
     // Nine readings of clocks, which a listing does not need: rows have their own.
     get loadedAt() {
       return dateOfBootTime(info.loadTimeNs);

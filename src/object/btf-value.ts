@@ -30,7 +30,7 @@ import {
   sizeOfType,
   typeOf,
 } from "./btf.ts";
-import { ipv4Bytes, ipv4Text, ipv6Bytes, ipv6Text } from "./ip-address.ts";
+import { ipv4Bytes, ipv6Bytes, ipv6Text } from "./ip-address.ts";
 import { JsonText, quoted } from "./json-text.ts";
 
 /** A type whose values can be read and written. */
@@ -82,13 +82,15 @@ const bytesAt = (view: DataView, at: number, length: number): Uint8Array =>
   new Uint8Array(view.buffer, view.byteOffset + at, length);
 
 /** A value as an error quotes it. */
-function shown(value: unknown): string {
-  if (typeof value === "bigint") return String(value);
+export function shown(value: unknown): string {
+  if (typeof value === "bigint") return cut(String(value));
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object" && value !== null) return "an object";
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > WRONG_VALUE_CHARS_MAX ? `${text.slice(0, WRONG_VALUE_CHARS_MAX)}…` : text;
+  return cut(JSON.stringify(value) ?? String(value));
 }
+
+const cut = (text: string): string =>
+  text.length > WRONG_VALUE_CHARS_MAX ? `${text.slice(0, WRONG_VALUE_CHARS_MAX)}…` : text;
 
 /** A value that does not fit; `path` names it, as in `value.flow.port`. */
 export const wrongValue = (path: string, problem: string, hint: string | null = null): BpfmanError =>
@@ -152,8 +154,8 @@ function storeBits(view: DataView, at: number, place: Bits, value: bigint): void
 
 /** How a number is written and read, beyond its bits. */
 interface Words {
-  /** Names of numbers: `true` and `false`, or enumerators. */
-  readonly text?: (value: bigint) => string | null;
+  /** JSON for some numbers: `true` and `false`, or the names of enumerators. */
+  readonly words?: ReadonlyMap<bigint, Uint8Array>;
   readonly number?: (value: unknown, path: string) => bigint | null;
 }
 
@@ -165,21 +167,21 @@ interface NumberFacts extends Words {
 }
 
 /** A number of any size at any bit. */
-function numberType({ name, bytes, place, signed, text, number }: NumberFacts): Compiled {
+function numberType({ name, bytes, place, signed, words, number }: NumberFacts): Compiled {
   return {
     name,
     bytes,
     parts: 1,
     write: (from, at, out) => {
       const value = loadBits(from, at, place, signed);
-      const word = text?.(value) ?? null;
-      if (word === null) out.bigInteger(value);
-      else out.json(word);
+      const word = words?.get(value);
+      if (word === undefined) out.bigInteger(value);
+      else out.raw(word);
     },
     read: (value, into, at, path) =>
       storeBits(into, at, place, number?.(value, path) ?? integerIn(value, place.bits, signed, path)),
     add: (from, into, at) => {
-      if (text !== undefined) return;
+      if (words !== undefined) return;
       storeBits(into, at, place, loadBits(into, at, place, signed) + loadBits(from, at, place, signed));
     },
   };
@@ -189,36 +191,36 @@ const TWO_TO_32 = 0x1_0000_0000;
 /** The upper half of numbers that a double holds exactly. */
 const UPPER_EXACT_MAX = 0x1f_ffff;
 
-/** Writers of the common integers, which need no bigint. */
-function fastWriter(bytes: number, signed: boolean, little: boolean): ValueType["write"] | null {
+type Getter = (from: DataView, at: number) => number;
+
+/** Reads an integer that needs no bigint. */
+function smallGetter(bytes: number, signed: boolean, little: boolean): Getter | null {
   switch (`${signed ? "s" : "u"}${bytes}`) {
     case "u1":
-      return (from, at, out) => out.integer(from.getUint8(at));
+      return (from, at) => from.getUint8(at);
     case "s1":
-      return (from, at, out) => out.integer(from.getInt8(at));
+      return (from, at) => from.getInt8(at);
     case "u2":
-      return (from, at, out) => out.integer(from.getUint16(at, little));
+      return (from, at) => from.getUint16(at, little);
     case "s2":
-      return (from, at, out) => out.integer(from.getInt16(at, little));
+      return (from, at) => from.getInt16(at, little);
     case "u4":
-      return (from, at, out) => out.integer(from.getUint32(at, little));
+      return (from, at) => from.getUint32(at, little);
     case "s4":
-      return (from, at, out) => out.integer(from.getInt32(at, little));
-    case "u8":
-      return (from, at, out) => {
-        const upper = from.getUint32(little ? at + 4 : at, little);
-        if (upper > UPPER_EXACT_MAX) out.bigInteger(from.getBigUint64(at, little));
-        else out.integer(upper * TWO_TO_32 + from.getUint32(little ? at : at + 4, little));
-      };
-    case "s8":
-      return (from, at, out) => {
-        const upper = from.getUint32(little ? at + 4 : at, little);
-        if (upper > UPPER_EXACT_MAX) out.bigInteger(from.getBigInt64(at, little));
-        else out.integer(upper * TWO_TO_32 + from.getUint32(little ? at : at + 4, little));
-      };
+      return (from, at) => from.getInt32(at, little);
     default:
       return null;
   }
+}
+
+/** Writes an integer of 64 bits, with a bigint only if a double does not hold it exactly. */
+function wideWriter(signed: boolean, little: boolean): ValueType["write"] {
+  const [upperAt, lowerAt] = little ? [4, 0] : [0, 4];
+  return (from, at, out) => {
+    const upper = from.getUint32(at + upperAt, little);
+    if (upper <= UPPER_EXACT_MAX) out.integer(upper * TWO_TO_32 + from.getUint32(at + lowerAt, little));
+    else out.bigInteger(signed ? from.getBigInt64(at, little) : from.getBigUint64(at, little));
+  };
 }
 
 /** An integer of whole bytes. */
@@ -229,13 +231,28 @@ export function integerType(name: string, bytes: number, signed: boolean, little
 function wholeNumber(name: string, bytes: number, signed: boolean, little: boolean, words: Words = {}): Compiled {
   const place = { bits: bytes * BYTE_BITS, skip: 0, little };
   const type = numberType({ name, bytes, place, signed, ...words });
-  const write = words.text === undefined ? fastWriter(bytes, signed, little) : null;
-  return write === null ? type : { ...type, write };
+  const get = smallGetter(bytes, signed, little);
+  if (get === null)
+    return bytes === 8 && words.words === undefined ? { ...type, write: wideWriter(signed, little) } : type;
+  if (words.words === undefined) return { ...type, write: (from, at, out) => out.integer(get(from, at)) };
+  const known = new Map([...words.words].map(([value, word]) => [Number(value), word]));
+  return {
+    ...type,
+    write: (from, at, out) => {
+      const value = get(from, at);
+      const word = known.get(value);
+      if (word === undefined) out.integer(value);
+      else out.raw(word);
+    },
+  };
 }
 
 const BOOL_WORDS: Words = {
   // A bool that a program has filled with another number shows it.
-  text: (value) => (value === 0n ? "false" : value === 1n ? "true" : null),
+  words: new Map([
+    [0n, encoder.encode("false")],
+    [1n, encoder.encode("true")],
+  ]),
   number: (value, path) => {
     if (typeof value === "boolean") return value ? 1n : 0n;
     if (value === "true" || value === "false") return value === "true" ? 1n : 0n;
@@ -257,11 +274,11 @@ function enumWords(btf: Btf, type: BtfType): Words & { readonly signed: boolean 
   // Compilers before kind_flag meant that did not say that an enum is signed.
   const signed = type.hasBitfields || (!isWide && values.some(({ value }) => value >> 31n === 1n && bits === 32));
   const own = (value: bigint): bigint => (signed ? BigInt.asIntN(bits, value) : BigInt.asUintN(bits, value));
-  const words = new Map(values.toReversed().map(({ name, value }) => [own(value), quoted(name)]));
+  const words = new Map(values.toReversed().map(({ name, value }) => [own(value), encoder.encode(quoted(name))]));
   const numbers = new Map(values.map(({ name, value }) => [name, own(value)]));
   return {
     signed,
-    text: (value) => words.get(value) ?? null,
+    words,
     number: (value, path) => {
       if (typeof value !== "string") return null;
       const found = numbers.get(value);
@@ -321,18 +338,22 @@ export function hexBytes(value: unknown, bytes: number, path: string): Uint8Arra
   if (typeof text !== "string") throw mismatch(path, wanted, value);
   const digits = text.replace(/^0[xX]/, "").replaceAll(/[\s:]/g, "");
   if (!/^([0-9a-fA-F]{2})*$/.test(digits)) throw mismatch(path, wanted, value);
-  if (digits.length !== 2 * bytes) throw wrongValue(path, `must be ${wanted}, not ${digits.length / 2}`);
+  const given = digits.length / 2;
+  if (given !== bytes) throw wrongValue(path, `must be ${wanted}, not ${given} ${given === 1 ? "byte" : "bytes"}`);
   return Uint8Array.fromHex(digits);
 }
 
 /** An address that is a string. */
 function addressType(name: string, bytes: 4 | 16): Compiled {
-  const [text, parse] = bytes === 4 ? [ipv4Text, ipv4Bytes] : [ipv6Text, ipv6Bytes];
+  const parse = bytes === 4 ? ipv4Bytes : ipv6Bytes;
   return {
     name,
     bytes,
     parts: 1,
-    write: (from, at, out) => out.json(`"${text(bytesAt(from, at, bytes))}"`),
+    write: (from, at, out) => {
+      if (bytes === 4) out.ipv4(from, at);
+      else out.json(`"${ipv6Text(bytesAt(from, at, bytes))}"`);
+    },
     read: (value, into, at, path) => {
       const wanted = bytes === 4 ? 'an IPv4 address, as in "10.0.0.1"' : 'an IPv6 address, as in "2001:db8::1"';
       const found = typeof value === "string" ? parse(value) : null;
@@ -401,6 +422,7 @@ function textType(name: string, bytes: number, numbers: Compiled): Compiled {
           ? wrongValue(path, `must be text, not ${shown(value)}`, `write it with quotes: '"${value}"'`)
           : mismatch(path, "text", value);
       }
+      if (!value.isWellFormed()) throw wrongValue(path, "it has half of a surrogate pair, which is no character");
       const text = encoder.encode(value);
       if (text.length > bytes) throw wrongValue(path, `has ${text.length} bytes, and there is room for ${bytes}`);
       bytesAt(into, at, bytes).fill(0).set(text);

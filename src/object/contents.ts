@@ -121,7 +121,7 @@ function externsOf({ symbols }: OpenObject, btf: Btf | null): Extern[] {
           .filter(({ kind }) => kind === KIND.function)
           .map(({ nameAt }) => nameOf(btf, nameAt)),
   );
-  return symbols.all
+  return symbols.named
     .filter(
       (symbol) => symbol.undefined && symbol.type === STT.none && symbol.index > 0 && symbols.nameOf(symbol) !== "",
     )

@@ -94,12 +94,12 @@ export class ElfDraft {
   /** Removes from a table the relocations that `isGone` selects by their index and their symbol's index. */
   dropRelocations(table: NamedSection, isGone: (index: number, symbol: number) => boolean): void {
     const { bytes } = sectionFields(this.object.elf, table, "relocations");
-    const all = [...this.object.relocations(table)];
-    const kept = all.flatMap(({ symbol }, index) => {
+    const { symbols } = this.object.relocations(table);
+    const kept = [...symbols].flatMap((symbol, index) => {
       const at = index * RELOCATION_BYTES;
       return isGone(index, symbol) ? [] : [bytes.subarray(at, at + RELOCATION_BYTES)];
     });
-    if (kept.length === all.length) return;
+    if (kept.length === symbols.length) return;
     this.replace(table.index, joined(kept));
     // No library should have to handle an empty relocation table.
     if (kept.length === 0) this.change(table.index, { type: SHT.strtab });

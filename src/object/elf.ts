@@ -223,30 +223,39 @@ export function readFields(elf: FileFormat, { offset, size }: { offset: number; 
  * symbols whose `nameAt` is in it: a search among millions then decodes one number per symbol.
  */
 export function* symbols(elf: Elf, table: Section, wanted?: ReadonlyMap<number, unknown>): Generator<ElfSymbol> {
-  const [size, infoAt, sectionAt, w] = elf.wide ? [24, 4, 6, 8] : [16, 12, 14, 4];
-  if (table.entrySize !== size) throw elf.refuse(`its symbols have ${table.entrySize} bytes each instead of ${size}`);
+  const size = symbolBytes(elf, table);
   const count = Math.floor(table.size / size);
   for (let first = 0; first < count; first += SYMBOLS_PER_READ) {
     const here = Math.min(SYMBOLS_PER_READ, count - first);
     const fields = readFields(elf, { offset: table.offset + first * size, size: here * size }, "symbols");
     for (let i = 0; i < here; i++) {
-      const at = i * size;
-      const nameAt = fields.u32(at);
-      if (wanted !== undefined && !wanted.has(nameAt)) continue;
-      const info = fields.u8(at + infoAt);
-      const section = fields.u16(at + sectionAt);
-      yield {
-        index: first + i,
-        nameAt,
-        type: info & 0xf,
-        binding: info >> 4,
-        section: section === 0 || section >= SHN_LORESERVE ? null : section,
-        undefined: section === 0,
-        value: fields.word(at + w),
-        size: fields.word(at + 2 * w),
-      };
+      if (wanted === undefined || wanted.has(fields.u32(i * size))) yield symbolAt(fields, i * size, first + i);
     }
   }
+}
+
+/** Returns the size of each symbol of the table. Throws the error of `refuse` if it is another one than the standard's. */
+export function symbolBytes({ wide, refuse }: Format, { entrySize }: Section): number {
+  const size = wide ? 24 : 16;
+  if (entrySize !== size) throw refuse(`its symbols have ${entrySize} bytes each instead of ${size}`);
+  return size;
+}
+
+/** Decodes the symbol that begins at that byte of the table. */
+export function symbolAt(fields: Fields, at: number, index: number): ElfSymbol {
+  const [infoAt, sectionAt, w] = fields.format.wide ? [4, 6, 8] : [12, 14, 4];
+  const info = fields.u8(at + infoAt);
+  const section = fields.u16(at + sectionAt);
+  return {
+    index,
+    nameAt: fields.u32(at),
+    type: info & 0xf,
+    binding: info >> 4,
+    section: section === 0 || section >= SHN_LORESERVE ? null : section,
+    undefined: section === 0,
+    value: fields.word(at + w),
+    size: fields.word(at + 2 * w),
+  };
 }
 
 /** Formats the first bytes of a file for a message: as text if printable, otherwise in hex. */

@@ -25,7 +25,7 @@ export function readEntries({ elf: { refuse }, sections, symbols }: OpenObject):
   const roles = sections.map(roleOf);
   const programs: Placed<ObjectProgram>[] = [];
   const globals: Placed<ObjectGlobal>[] = [];
-  for (const symbol of symbols.all) {
+  for (const symbol of symbols.named) {
     const section = symbol.section === null ? undefined : sections[symbol.section];
     if (section === undefined) continue;
     const role = roles[section.index];

@@ -81,6 +81,14 @@ export class Fields {
     return this.format.wide ? this.u64(at) : this.u32(at);
   }
 
+  /** Returns a copy as numbers of 32 bits in this machine's byte order, for loops in which a call for each would take long. */
+  words(): Uint32Array {
+    const copy = new Uint8Array(this.length & ~3);
+    copy.set(this.bytes.subarray(0, copy.length));
+    if (!this.format.littleEndian) Buffer.from(copy.buffer).swap32();
+    return new Uint32Array(copy.buffer);
+  }
+
   /** Returns the part from `at`, without copying. */
   part(at: number, length: number, what: string): Fields {
     if (at + length > this.length) throw this.cutShort();

@@ -26,7 +26,7 @@ function withPublicPrograms(object: OpenObject): OpenObject {
     return section !== undefined && isCode(section) && section.name !== TEXT;
   };
   let draft: ElfDraft | null = null;
-  for (const { index, type, binding, section } of symbols.all) {
+  for (const { index, type, binding, section } of symbols.named) {
     if (type !== STT.func || binding !== STB.local || !isProgram(section)) continue;
     draft ??= new ElfDraft(object);
     draft.changeSymbol(index, { binding: STB.global, type });
@@ -40,7 +40,7 @@ function withPublicPrograms(object: OpenObject): OpenObject {
  */
 export function withOptionalExterns(object: OpenObject, used: ReadonlySet<number>): OpenObject {
   const { sections, symbols } = object;
-  const unused = symbols.all.filter(
+  const unused = symbols.named.filter(
     (symbol) =>
       symbol.undefined && symbol.type === STT.none && symbol.binding === STB.global && !used.has(symbol.index),
   );

@@ -3,11 +3,44 @@ import { printableJson } from "../domain/printable.ts";
 const CHUNK_BYTES = 64 * 1024;
 const ZERO = 0x30;
 const MINUS = 0x2d;
+const DOT = 0x2e;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 /** Digits of 2^53. */
 const NUMBER_DIGITS_MAX = 16;
+/** Copying more by a call takes less time than byte by byte. */
+const COPIED_ONE_BY_ONE = 32;
+const EIGHT_DIGITS = 100_000_000;
 const encoder = new TextEncoder();
+
+/** How many digits a number below 10^8 has. */
+const digitsOf = (value: number): number =>
+  value < 10_000
+    ? value < 100
+      ? value < 10
+        ? 1
+        : 2
+      : value < 1000
+        ? 3
+        : 4
+    : value < 1_000_000
+      ? value < 100_000
+        ? 5
+        : 6
+      : value < 10_000_000
+        ? 7
+        : 8;
+
+/** Writes a number below 10^8 with that many digits; returns where they end. */
+function writeDigits(bytes: Uint8Array, at: number, value: number, digits: number): number {
+  let rest = value;
+  for (let to = at + digits - 1; to >= at; to--) {
+    const tens = (rest / 10) | 0;
+    bytes[to] = ZERO + (rest - tens * 10);
+    rest = tens;
+  }
+  return at + digits;
+}
 
 export interface JsonTextOptions {
   /** Receives the text in pieces of about 64 KiB, which are overwritten afterwards. Without it, all text is kept. */
@@ -54,8 +87,11 @@ export class JsonText {
   raw(text: Uint8Array): void {
     const { length } = text;
     this.#reserve(length);
-    for (let i = 0; i < length; i++) this.#bytes[this.#length + i] = text[i] as number;
-    this.#length += length;
+    const bytes = this.#bytes;
+    const to = this.#length;
+    if (length > COPIED_ONE_BY_ONE) bytes.set(text, to);
+    else for (let i = 0; i < length; i++) bytes[to + i] = text[i] as number;
+    this.#length = to + length;
   }
 
   byte(code: number): void {
@@ -94,6 +130,16 @@ export class JsonText {
     return true;
   }
 
+  /** Appends the IPv4 address at `at` as a string. */
+  ipv4(from: DataView, at: number): void {
+    this.byte(QUOTE);
+    for (let i = 0; i < 4; i++) {
+      if (i > 0) this.byte(DOT);
+      this.integer(from.getUint8(at + i));
+    }
+    this.byte(QUOTE);
+  }
+
   /** Appends an integer that a double holds exactly. */
   integer(value: number): void {
     this.#reserve(NUMBER_DIGITS_MAX + 1);
@@ -103,16 +149,22 @@ export class JsonText {
       bytes[this.#length++] = MINUS;
       rest = -rest;
     }
-    let digits = 1;
-    for (let power = 10; power <= rest; power *= 10) digits++;
-    let at = this.#length + digits;
-    this.#length = at;
-    while (rest > 0x7fff_ffff) {
-      const tens = Math.floor(rest / 10);
-      bytes[--at] = ZERO + (rest - tens * 10);
-      rest = tens;
+    if (rest < EIGHT_DIGITS) {
+      const small = rest | 0;
+      const digits = digitsOf(small);
+      this.#length = writeDigits(bytes, this.#length, small, digits);
+      return;
     }
-    for (; at > this.#length - digits; rest = (rest / 10) | 0) bytes[--at] = ZERO + (rest % 10);
+    const upper = Math.floor(rest / EIGHT_DIGITS);
+    const lower = (rest - upper * EIGHT_DIGITS) | 0;
+    let to = this.#length;
+    if (upper < EIGHT_DIGITS) to = writeDigits(bytes, to, upper | 0, digitsOf(upper | 0));
+    else {
+      const top = Math.floor(upper / EIGHT_DIGITS) | 0;
+      to = writeDigits(bytes, to, top, digitsOf(top));
+      to = writeDigits(bytes, to, (upper - top * EIGHT_DIGITS) | 0, 8);
+    }
+    this.#length = writeDigits(bytes, to, lower, 8);
   }
 
   /** Appends an integer of any size. */

@@ -76,9 +76,9 @@ interface NamedSymbol {
 }
 
 /** Returns the symbols in map sections only: elsewhere, Rust has names that are too long to be read here. */
-function namedSymbols({ symbols: { all, nameOf } }: OpenObject, definitions: readonly NamedSection[]): NamedSymbol[] {
+function namedSymbols({ symbols: { named, nameOf } }: OpenObject, definitions: readonly NamedSection[]): NamedSymbol[] {
   const wanted = new Set<number | null>(definitions.map(({ index }) => index));
-  return all.flatMap((symbol) => {
+  return named.flatMap((symbol) => {
     if (!wanted.has(symbol.section) || symbol.type === STT.section) return [];
     const name = nameOf(symbol);
     return name === "" ? [] : [{ name, symbol }];
@@ -92,7 +92,8 @@ function namedSymbols({ symbols: { all, nameOf } }: OpenObject, definitions: rea
 function refuseNameless(object: OpenObject, legacy: readonly NamedSection[]): void {
   const indexes = new Set<number | null>(legacy.map(({ index }) => index));
   for (const { index, name } of object.sections.filter(isCode)) {
-    for (const { type, section } of object.references(index).values()) {
+    for (const { symbol } of object.references(index)) {
+      const { type, section } = symbol;
       if (type !== STT.section || !indexes.has(section)) continue;
       throw object.elf.refuse(
         `a program in its section "${name}" uses a map without a name`,

@@ -2,7 +2,7 @@
 import { type NamedSection, STT } from "./elf.ts";
 import { ElfDraft } from "./elf-draft.ts";
 import { MAPS_SECTION } from "./maps.ts";
-import type { OpenObject } from "./open-object.ts";
+import { oneByOne, type OpenObject } from "./open-object.ts";
 import { INSTRUCTION_BYTES, type PlacedFunction, programLayouts } from "./program-layout.ts";
 
 /** A value in the initialiser of a map of maps or a program array. */
@@ -59,9 +59,9 @@ interface Maps {
   readonly places: ReadonlyMap<number, { readonly name: string; readonly end: number }>;
 }
 
-function placesOfMaps({ sections, symbols: { all, nameOf } }: OpenObject): Maps {
+function placesOfMaps({ sections, symbols: { named, nameOf } }: OpenObject): Maps {
   const index = sections.find(({ name }) => name === MAPS_SECTION)?.index ?? -1;
-  const inMaps = all.filter(({ section, type }) => section === index && type !== STT.section);
+  const inMaps = named.filter(({ section, type }) => section === index && type !== STT.section);
   return {
     section: index,
     places: new Map(inMaps.map((symbol) => [symbol.value, { name: nameOf(symbol), end: symbol.value + symbol.size }])),
@@ -71,11 +71,8 @@ function placesOfMaps({ sections, symbols: { all, nameOf } }: OpenObject): Maps 
 function readUsed(object: OpenObject, maps: Maps, layout: readonly PlacedFunction[]): Used | null {
   const used = { maps: new Set<string>(), symbols: new Set<number>() };
   for (const { section, offset, count } of layout) {
-    const references = object.references(section.index);
-    if (references.size === 0) continue;
-    for (let at = offset; at < offset + count * INSTRUCTION_BYTES; at += INSTRUCTION_BYTES) {
-      const symbol = references.get(at);
-      if (symbol === undefined) continue;
+    for (const { at, symbol } of object.references(section.index, offset, offset + count * INSTRUCTION_BYTES)) {
+      if (at % INSTRUCTION_BYTES !== 0) continue;
       used.symbols.add(symbol.index);
       if (symbol.section !== maps.section) continue;
       const map = maps.places.get(symbol.value);
@@ -98,15 +95,15 @@ function lastUpTo(ascending: readonly number[], limit: number): number | undefin
 }
 
 function* initialValues(object: OpenObject, { section, places }: Maps): Generator<InitialValue> {
-  const { all, nameOf } = object.symbols;
+  const { symbols } = object;
   const starts = [...places.keys()].toSorted((a, b) => a - b);
   for (const table of object.relocationTables(section)) {
-    for (const [index, { at, symbol: number }] of object.relocations(table).toArray().entries()) {
-      const symbol = all[number];
+    for (const [index, { at, symbol: number }] of oneByOne(object.relocations(table)).entries()) {
+      const symbol = symbols.at(number);
       const map = places.get(lastUpTo(starts, at) ?? -1);
       if (map === undefined || at >= map.end || symbol === undefined || symbol.section === null) continue;
       const isMap = symbol.section === section;
-      const target = isMap ? places.get(symbol.value)?.name : nameOf(symbol);
+      const target = isMap ? places.get(symbol.value)?.name : symbols.nameOf(symbol);
       if (target !== undefined) yield { map: map.name, target, kind: isMap ? "map" : "program", table, index };
     }
   }

@@ -9,30 +9,43 @@ import {
   SHF_EXECINSTR,
   SHT,
   sectionFields,
-  symbols,
+  symbolAt,
+  symbolBytes,
 } from "./elf.ts";
 import { type Fields, memorySource, type Refuse } from "./fields.ts";
 
 export const RELOCATION_BYTES = 16;
-const SYMBOL_SHIFT = 2 ** 32;
+/** The size of a symbol, and its byte of binding and type if it is local and has none. */
+const SYMBOL_BYTES = 24;
+const LABEL = 0;
+const WORD = 2 ** 32;
 
 /** Reports whether a section contains instructions. */
 export const isCode = ({ type, flags }: NamedSection): boolean =>
   type === SHT.progbits && (flags & SHF_EXECINSTR) !== 0;
 
-/** An entry of a relocation section (SHT_REL). */
-export interface Relocation {
-  /** Bytes from the start of the section that it applies to. */
+/** A relocation section (SHT_REL). */
+export interface Relocations {
+  /** Bytes from the start of the section that each applies to. */
+  readonly offsets: Float64Array;
+  /** Index of the symbol that each refers to. */
+  readonly symbols: Uint32Array;
+}
+
+/** What refers to a symbol, and at which byte of its section. */
+export interface Reference {
   readonly at: number;
-  /** Index of the symbol that it refers to. */
-  readonly symbol: number;
+  readonly symbol: ElfSymbol;
 }
 
 /** The symbols of an object. */
 export interface SymbolTable {
   readonly table: NamedSection;
+  readonly count: number;
+  /** All but the labels in code: compilers emit one for each place that is jumped to, and only relocations can mean them. */
+  readonly named: readonly ElfSymbol[];
   /** By index, as relocations refer to them. */
-  readonly all: readonly ElfSymbol[];
+  at(index: number): ElfSymbol | undefined;
   nameOf(symbol: ElfSymbol): string;
 }
 
@@ -42,7 +55,8 @@ export class OpenObject {
   private named: readonly NamedSection[] | undefined;
   private table: SymbolTable | undefined;
   private types: Btf | null | undefined;
-  private readonly referring = new Map<number, ReadonlyMap<number, ElfSymbol>>();
+  private readonly tables = new Map<number, Relocations>();
+  private readonly referring = new Map<number, Relocations>();
 
   /** All methods throw the error of `refuse` if the object is malformed. */
   constructor(bytes: Uint8Array, refuse: Refuse) {
@@ -88,7 +102,17 @@ export class OpenObject {
     if (strings?.type !== SHT.strtab)
       throw elf.refuse(`the names of its symbols should be in section ${table.link}, which contains no names`);
     const names = sectionFields(elf, strings, "symbol names");
-    return { table, all: [...symbols(elf, table)], nameOf: ({ nameAt }) => names.name(nameAt) };
+    const bytes = symbolBytes(elf, table);
+    const fields = sectionFields(elf, table, "symbols");
+    const count = Math.floor(fields.length / bytes);
+    const decoded: ElfSymbol[] = [];
+    const at = (index: number): ElfSymbol | undefined => {
+      if (index < count) decoded[index] ??= symbolAt(fields, index * bytes, index);
+      return decoded[index];
+    };
+    const named: ElfSymbol[] = [];
+    for (const index of namedSymbols(fields, count, sections.map(isCode))) named.push(at(index) as ElfSymbol);
+    return { table, count, named, at, nameOf: ({ nameAt }) => names.name(nameAt) };
   }
 
   /** The relocation tables that apply to a section. */
@@ -96,26 +120,78 @@ export class OpenObject {
     return this.sections.filter(({ type, info }) => type === SHT.rel && info === section);
   }
 
-  /** The entries of a relocation table. */
-  *relocations(table: NamedSection): Generator<Relocation> {
-    const entries = sectionFields(this.elf, table, "relocations");
-    for (let at = 0; at + RELOCATION_BYTES <= entries.length; at += RELOCATION_BYTES) {
-      yield { at: entries.u64(at), symbol: Math.floor(entries.u64(at + 8) / SYMBOL_SHIFT) };
+  relocations(table: NamedSection): Relocations {
+    const known = this.tables.get(table.index);
+    if (known !== undefined) return known;
+    const words = sectionFields(this.elf, table, "relocations").words();
+    const count = Math.floor((words.length * 4) / RELOCATION_BYTES);
+    const relocations = { offsets: new Float64Array(count), symbols: new Uint32Array(count) };
+    const { offsets, symbols } = relocations;
+    const [low, high] = this.elf.littleEndian ? [0, 1] : [1, 0];
+    for (let i = 0, at = 0; i < count; i++, at += RELOCATION_BYTES / 4) {
+      offsets[i] = (words[at + high] as number) * WORD + (words[at + low] as number);
+      symbols[i] = words[at + 2 + high] as number;
     }
+    this.tables.set(table.index, relocations);
+    return relocations;
   }
 
-  /** The symbols that a section refers to, by the offset of the reference. */
-  references(section: number): ReadonlyMap<number, ElfSymbol> {
+  /** What a section refers to, from one byte of it up to another, ascending. Of several at one place, the last counts. */
+  references(section: number, from = 0, to = Number.POSITIVE_INFINITY): Reference[] {
+    const { offsets, symbols } = this.sorted(section);
+    const found: Reference[] = [];
+    for (let i = countBelow(offsets, from); i < offsets.length && (offsets[i] as number) < to; i++) {
+      const symbol = offsets[i] === offsets[i + 1] ? undefined : this.symbols.at(symbols[i] as number);
+      if (symbol !== undefined) found.push({ at: offsets[i] as number, symbol });
+    }
+    return found;
+  }
+
+  /** The relocations of a section, by offset. Compilers write them in that order. */
+  private sorted(section: number): Relocations {
     const known = this.referring.get(section);
     if (known !== undefined) return known;
-    const found = new Map<number, ElfSymbol>();
-    for (const table of this.relocationTables(section)) {
-      for (const { at, symbol: index } of this.relocations(table)) {
-        const symbol = this.symbols.all[index];
-        if (symbol !== undefined) found.set(at, symbol);
-      }
-    }
+    const [first, ...others] = this.relocationTables(section).map((table) => this.relocations(table));
+    const sorted = first !== undefined && others.length === 0 && isAscending(first.offsets) ? first : null;
+    const found = sorted ?? merged(first === undefined ? [] : [first, ...others]);
     this.referring.set(section, found);
     return found;
   }
+}
+
+/** Returns the indexes of the symbols that are no labels in code: local ones without a type. */
+function namedSymbols({ bytes, format }: Fields, count: number, isCodeAt: readonly boolean[]): number[] {
+  const [low, high] = format.littleEndian ? [6, 7] : [7, 6];
+  const found: number[] = [];
+  for (let index = 0, at = 0; index < count; index++, at += SYMBOL_BYTES) {
+    const section = (bytes[at + high] as number) * 256 + (bytes[at + low] as number);
+    if (bytes[at + 4] !== LABEL || isCodeAt[section] !== true) found.push(index);
+  }
+  return found;
+}
+
+function isAscending(offsets: Float64Array): boolean {
+  for (let i = 1; i < offsets.length; i++) if ((offsets[i] as number) < (offsets[i - 1] as number)) return false;
+  return true;
+}
+
+/** Returns how many of ascending numbers are below `limit`. */
+function countBelow(ascending: Float64Array, limit: number): number {
+  let [low, high] = [0, ascending.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ascending[middle] as number) < limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Returns them one by one, for what has few. */
+export const oneByOne = ({ offsets, symbols }: Relocations): { readonly at: number; readonly symbol: number }[] =>
+  Array.from(offsets, (at, index) => ({ at, symbol: symbols[index] as number }));
+
+function merged(tables: readonly Relocations[]): Relocations {
+  const all = tables.flatMap(oneByOne);
+  all.sort((a, b) => a.at - b.at);
+  return { offsets: Float64Array.from(all, ({ at }) => at), symbols: Uint32Array.from(all, ({ symbol }) => symbol) };
 }

@@ -43,7 +43,7 @@ export function programLayouts(object: OpenObject): (program: string) => PlacedF
 }
 
 function functionsOf({ sections, symbols }: OpenObject): Code[] {
-  return symbols.all.flatMap((symbol): Code[] => {
+  return symbols.named.flatMap((symbol): Code[] => {
     const section = symbol.section === null ? undefined : sections[symbol.section];
     if (symbol.type !== STT.func || section === undefined || !isCode(section)) return [];
     const { value: offset, size } = symbol;
@@ -74,17 +74,35 @@ function assemble(object: OpenObject, { main, callable }: Functions): PlacedFunc
   return append(main) ? [...placed.values()] : null;
 }
 
+/**
+ * Returns the offsets of the instructions that call a function of the program, from one byte of the code up to another. Looks for
+ * calls as the engine looks for a byte, because few instructions are any.
+ */
+export function callsIn(code: Uint8Array, from: number, to: number): number[] {
+  const part = code.subarray(0, to);
+  const calls: number[] = [];
+  for (let at = part.indexOf(CALL, from); at >= 0; ) {
+    const isStart = at % INSTRUCTION_BYTES === 0 && at + INSTRUCTION_BYTES <= to;
+    if (isStart && (part[at + 1] ?? 0) >> 4 === PSEUDO_CALL) calls.push(at);
+    at = part.indexOf(CALL, at - (at % INSTRUCTION_BYTES) + INSTRUCTION_BYTES);
+  }
+  return calls;
+}
+
 /** Yields the offsets in .text of the functions that a function calls or takes the address of, in instruction order. */
 function* calledOffsets(object: OpenObject, { section, offset, count }: Code): Generator<number> {
   const bytes = sectionFields(object.elf, section, "instructions");
-  const references = object.references(section.index);
-  for (let at = offset; at < offset + count * INSTRUCTION_BYTES; at += INSTRUCTION_BYTES) {
-    const opcode = bytes.u8(at);
-    const isCall = opcode === CALL && bytes.u8(at + 1) >> 4 === PSEUDO_CALL;
-    if (!isCall && opcode !== LOAD_IMMEDIATE_64) continue;
+  const end = offset + count * INSTRUCTION_BYTES;
+  const calls = new Set(callsIn(bytes.bytes, offset, end));
+  const references = object.references(section.index, offset, end);
+  const isNamed = new Set(calls.size === 0 ? [] : references.map(({ at }) => at));
+  const unnamed = [...calls].flatMap((at) => (isNamed.has(at) ? [] : { at, symbol: null }));
+  const places = unnamed.length === 0 ? references : [...references, ...unnamed].sort((a, b) => a.at - b.at);
+  for (const { at, symbol } of places) {
+    const isCall = calls.has(at);
+    if (!isCall && (at % INSTRUCTION_BYTES !== 0 || bytes.u8(at) !== LOAD_IMMEDIATE_64)) continue;
     const immediate = bytes.u32(at + 4) | 0;
-    const symbol = references.get(at);
-    if (symbol === undefined) {
+    if (symbol === null) {
       // Within one section the distance suffices, counted from the next instruction.
       if (isCall) yield at + (immediate + 1) * INSTRUCTION_BYTES;
       continue;

@@ -7,7 +7,7 @@ import { EXTERNS_MAX, LIBBPF_LOOKS_MAX, TEXT_FUNCTIONS_MAX } from "../domain/lim
 import { checkRelocationRecords } from "./btf-ext.ts";
 import { type Elf, type ElfSymbol, type NamedSection, SHT, STB, STT, sectionFields } from "./elf.ts";
 import { isCode, type OpenObject, RELOCATION_BYTES } from "./open-object.ts";
-import { CALL, INSTRUCTION_BYTES, LOAD_IMMEDIATE_64, PSEUDO_CALL, TEXT } from "./program-layout.ts";
+import { callsIn, INSTRUCTION_BYTES, LOAD_IMMEDIATE_64, TEXT } from "./program-layout.ts";
 import { checkBtf } from "./sound-btf.ts";
 
 /** If there are several sections with one of these names, libbpf uses the last and bpfman the first. */
@@ -28,19 +28,17 @@ export function checkForLibbpf(object: OpenObject): void {
     if (WITH_BYTES.includes(name) && named.some(({ type }) => type !== SHT.progbits))
       throw refuse(`its section "${name}" has no bytes in the file`);
   }
-  const { all } = object.symbols;
+  const { named, count } = object.symbols;
   const filled = sections.filter((section) => isCode(section) && section.size > 0);
   const code = new Map(filled.map((section) => [section.index, readCode(elf, section)]));
-  const functions = checkFunctions(elf, all, code);
-  const relocated = checkRelocations(object);
-  for (const { section, bytes } of code.values()) {
-    if (section.name !== TEXT) checkCalls(elf, { section, bytes, relocated: relocated.get(section.index) });
-  }
-  const externs = all.filter(isExtern).length;
+  const functions = checkFunctions(elf, named, code);
+  checkRelocations(object);
+  for (const each of code.values()) if (each.section.name !== TEXT) checkCalls(object, each);
+  const externs = named.filter(isExtern).length;
   if (externs > EXTERNS_MAX)
     throw refuse(`it uses ${externs} kernel functions and variables, more than ${EXTERNS_MAX}`);
   const { types, variables } = checkTypes(object);
-  const looks = (all.length + types + sections.length) * (functions + code.size + externs + variables);
+  const looks = (count + types + sections.length) * (functions + code.size + externs + variables);
   if (looks > LIBBPF_LOOKS_MAX) throw refuse("it has so many symbols and types that loading it would take minutes");
 }
 
@@ -52,9 +50,9 @@ const readCode = (elf: Elf, section: NamedSection) => ({ section, bytes: section
 type Code = ReturnType<typeof readCode>;
 
 /** libbpf copies functions according to their symbols, and writes the second half of a constant after the first. */
-function checkFunctions(elf: Elf, all: readonly ElfSymbol[], code: ReadonlyMap<number, Code>): number {
+function checkFunctions(elf: Elf, named: readonly ElfSymbol[], code: ReadonlyMap<number, Code>): number {
   let [functions, inText] = [0, 0];
-  for (const { type, section: index, value, size, nameAt } of all) {
+  for (const { type, section: index, value, size, nameAt } of named) {
     const here = type === STT.func && index !== null ? code.get(index) : undefined;
     if (here === undefined) continue;
     const { section, bytes } = here;
@@ -72,12 +70,12 @@ function checkFunctions(elf: Elf, all: readonly ElfSymbol[], code: ReadonlyMap<n
   return functions;
 }
 
-/** Returns, by section, the offsets that relocations apply to. */
-function checkRelocations(object: OpenObject): Map<number, Set<number>> {
+const isRead = ({ type, name }: NamedSection): boolean => type === SHT.rel && !UNREAD.test(name);
+
+function checkRelocations(object: OpenObject): void {
   const { elf, sections } = object;
-  const relocated = new Map<number, Set<number>>();
   for (const table of sections) {
-    if (table.type !== SHT.rel || UNREAD.test(table.name)) continue;
+    if (!isRead(table)) continue;
     const bad = (reason: string) => elf.refuse(`its relocations "${table.name}" ${reason}`);
     const target = sections[table.info];
     if (target === undefined || target.type === SHT.null)
@@ -85,30 +83,27 @@ function checkRelocations(object: OpenObject): Map<number, Set<number>> {
     if (table.entrySize !== RELOCATION_BYTES)
       throw bad(`have ${table.entrySize} bytes each instead of ${RELOCATION_BYTES}`);
     const width = target.name === ".maps" ? MAP_SLOT_BYTES : 1;
-    const places = relocated.get(target.index) ?? new Set();
-    relocated.set(target.index, places);
-    for (const { at: offset } of object.relocations(table)) {
+    const { offsets } = object.relocations(table);
+    for (let i = 0; i < offsets.length; i++) {
+      const offset = offsets[i] as number;
       if (offset + width > target.size)
         throw bad(`include one for byte ${offset} of section "${target.name}", which has ${target.size} bytes`);
-      places.add(offset);
     }
   }
-  return relocated;
-}
-
-interface Calls extends Code {
-  readonly relocated: ReadonlySet<number> | undefined;
 }
 
 /**
  * Called functions are in .text, so a call from another section has a relocation. Without one, libbpf before 1.3 frees
  * memory twice.
  */
-function checkCalls(elf: Elf, { section, bytes, relocated }: Calls): void {
-  for (let at = 0; at + INSTRUCTION_BYTES <= bytes.length; at += INSTRUCTION_BYTES) {
-    if (bytes.u8(at) !== CALL || bytes.u8(at + 1) >> 4 !== PSEUDO_CALL || relocated?.has(at) === true) continue;
-    throw elf.refuse(`its section "${section.name}" calls a function at ${at} without saying which`);
-  }
+function checkCalls(object: OpenObject, { section, bytes }: Code): void {
+  const calls = callsIn(bytes.bytes, 0, bytes.length);
+  if (calls.length === 0) return;
+  const tables = object.relocationTables(section.index).filter(isRead);
+  const relocated = new Set(tables.flatMap((table) => [...object.relocations(table).offsets]));
+  const at = calls.find((call) => !relocated.has(call));
+  if (at === undefined) return;
+  throw object.elf.refuse(`its section "${section.name}" calls a function at ${at} without saying which`);
 }
 
 function checkTypes(object: OpenObject): { readonly types: number; readonly variables: number } {

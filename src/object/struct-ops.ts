@@ -7,7 +7,7 @@ import { BtfDraft } from "./btf-draft.ts";
 import { type Btf, bareType, datasecId, KIND, memberPosition, membersOf, sizeOfType, typeOf } from "./btf.ts";
 import { type NamedSection, SHT, STT } from "./elf.ts";
 import { ElfDraft } from "./elf-draft.ts";
-import type { OpenObject } from "./open-object.ts";
+import { oneByOne, type OpenObject } from "./open-object.ts";
 
 /** The section that all versions of libbpf know: `.link` came with 1.2, `?` with 1.4. */
 const SECTION = ".struct_ops";
@@ -78,16 +78,13 @@ interface Member {
 function membersIn(object: OpenObject, section: NamedSection): Member[] {
   const { symbols } = object;
   return object.relocationTables(section.index).flatMap((table) =>
-    object
-      .relocations(table)
-      .toArray()
-      .flatMap(({ at, symbol: number }, index): Member[] => {
-        const symbol = symbols.all[number];
-        if (symbol === undefined) return [];
-        // Of a static function, only the section is known, and libbpf would take the first that is in it.
-        const program = symbol.type === STT.section ? "" : symbols.nameOf(symbol);
-        return [{ section, table, index, at, program }];
-      }),
+    oneByOne(object.relocations(table)).flatMap(({ at, symbol: number }, index): Member[] => {
+      const symbol = symbols.at(number);
+      if (symbol === undefined) return [];
+      // Of a static function, only the section is known, and libbpf would take the first that is in it.
+      const program = symbol.type === STT.section ? "" : symbols.nameOf(symbol);
+      return [{ section, table, index, at, program }];
+    }),
   );
 }
 
@@ -103,7 +100,7 @@ interface Struct {
 function structsIn(object: OpenObject, btf: Btf, section: NamedSection, datasec: number): Struct[] {
   const { elf, symbols } = object;
   const places = new Map(
-    symbols.all.flatMap((symbol): [string, number][] =>
+    symbols.named.flatMap((symbol): [string, number][] =>
       symbol.section === section.index && symbol.type === STT.object ? [[symbols.nameOf(symbol), symbol.value]] : [],
     ),
   );

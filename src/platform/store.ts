@@ -44,8 +44,14 @@ export type RowInBrief = {
 export interface RowsInOutline {
   /** Chains, unfinished volumes, and rows that are not `ready` or have an owner: they are to be looked at one by one. */
   readonly unsettled: number;
-  /** The paths of the pins of programs and links, in no particular order. */
-  readonly pins: readonly string[];
+  /** The IDs of all programs, separated by commas, in no particular order. */
+  readonly programs: string;
+  /** How many of them have another pin than what was given and their ID. */
+  readonly pinnedElsewhere: number;
+  /** The paths of the pins of links, in no particular order. */
+  readonly links: readonly string[];
+  /** The copies of their object files. */
+  readonly bytecode: readonly string[];
 }
 
 export interface LinkDraft {
@@ -150,8 +156,8 @@ export interface StorePort {
 
   /** Returns all rows in all states with one cheap query: programs, links, chains, each ascending by ID; unfinished volumes. */
   brief(): RowInBrief[];
-  /** Returns what tells whether `brief` is needed, at a fraction of its cost. */
-  outline(): RowsInOutline;
+  /** Returns what tells whether `brief` is needed, at a fraction of its cost. Pins of programs are expected to be `programPin` and the ID. */
+  outline(programPin: string): RowsInOutline;
 
   insertProgram(record: ProgramRecord, state: RowState): void;
   setProgramState(id: ProgramId, state: RowState): void;
@@ -168,6 +174,8 @@ export interface StorePort {
   programsReplacing(target: ProgramId): ProgramRecord[];
   /** Returns the columns of a program listing, ascending by ID. Much cheaper than complete records. */
   programSummaries(): ProgramSummary[];
+  /** Returns the directories for maps of programs in any state. */
+  mapDirectories(): ReadonlySet<string>;
   /** Returns which map pins each program in any state uses; null if its row does not say which maps it has. */
   mapUses(): { readonly id: ProgramId; readonly mapPinPath: string; readonly mapPins: readonly string[] | null }[];
   /** Returns how many rows of any boot, in any state, name that copy of an object file, which is kept until none does. */
@@ -272,6 +280,8 @@ export interface StorePort {
   makeRoom(): void;
   /** Appends to the history, which keeps a bounded number of entries. */
   appendOperation(entry: OperationEntry): void;
+  /** Waits until all that was committed is on disk; commits themselves do not. */
+  flush(): void;
   /** Returns the history of all boots, the newest entry first; only entries from `since` on, if given. */
   operations(since: Date | null): Iterable<PastOperation>;
   /** Gives up the runtime directory, which then belongs to no database. */

@@ -1,6 +1,7 @@
 import type { GenericSchema, InferOutput } from "valibot";
 import { printable } from "../domain/printable.ts";
 import type { Caller, Facts } from "../domain/history.ts";
+import { SERIES_PAUSE_MS, SERIES_TURN_MS } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { reasonOf } from "../errors/sys-failure.ts";
 import type { Host } from "../platform/host.ts";
@@ -16,8 +17,33 @@ export type { Context };
 export type Invoke = <Name extends OperationName>(
   name: Name,
   request: unknown,
-  context?: Partial<Context>,
+  context?: Partial<Context> & { readonly series?: Series },
 ) => Promise<Answers[Name]>;
+
+/**
+ * Changes that one caller makes one after the other: they share the lock, the search for what dead commands left, and the wait for
+ * the disk. To be ended. After one that failed, and after a while, the next one begins anew.
+ */
+export class Series {
+  held: Held | null = null;
+
+  async end(): Promise<void> {
+    const { held } = this;
+    this.held = null;
+    await held?.end({ leaves: false });
+  }
+}
+
+/** The writer lock, and what was opened under it. */
+interface Held {
+  readonly host: Host;
+  readonly sinceMs: number;
+  /** Whether the history has an entry that may not be on disk yet. */
+  hasEntries: boolean;
+  /** What is to be waited for at the end. */
+  readonly waits: (() => Promise<void>)[];
+  end(how: { readonly leaves: boolean }): Promise<void>;
+}
 
 /** The exports of a module in service/operations, without their types: the schema checks the values. */
 interface Module {
@@ -41,6 +67,8 @@ interface Call {
   facts: Facts;
   /** Set when nothing is left in the runtime directory. */
   leaves: boolean;
+  readonly series: Series | null;
+  readonly waits: (() => Promise<void>)[];
 }
 
 /** What an operation does with the state, on this request. */
@@ -60,7 +88,7 @@ interface Warned {
  */
 export function createInvoke(runtime: Runtime): Invoke {
   const warned: Warned = { last: null };
-  return async <Name extends OperationName>(name: Name, raw: unknown, given: Partial<Context> = {}) => {
+  return async <Name extends OperationName>(name: Name, raw: unknown, given: Parameters<Invoke>[2] = {}) => {
     const call = newCall(name, runtime, given);
     const { context } = call;
     const startedAt = performance.now();
@@ -106,7 +134,8 @@ function subjectOf(request: unknown): Facts {
   };
 }
 
-function newCall(name: OperationName, runtime: Runtime, given: Partial<Context>): Call {
+function newCall(name: OperationName, runtime: Runtime, given: NonNullable<Parameters<Invoke>[2]>): Call {
+  const waits: (() => Promise<void>)[] = [];
   let operationId: string | null = null;
   let caller: Caller | null = null;
   const context: Context = {
@@ -135,8 +164,9 @@ function newCall(name: OperationName, runtime: Runtime, given: Partial<Context>)
     leave: () => {
       call.leaves = true;
     },
+    waitAfterwards: (wait) => void waits.push(wait),
   };
-  const call: Call = { name, runtime, context, facts: {}, leaves: false };
+  const call: Call = { name, runtime, context, facts: {}, leaves: false, series: given.series ?? null, waits };
   return call;
 }
 
@@ -147,7 +177,7 @@ async function withNeeds(
   warned: Warned,
   run: (needs: unknown) => unknown,
 ): Promise<unknown> {
-  const { runtime, context } = call;
+  const { runtime } = call;
   switch (access) {
     case "none":
       return run(await runtime.openVersions());
@@ -163,13 +193,48 @@ async function withNeeds(
     case "trial":
       return withHost(call, "read", run);
     case "write": {
-      const lock = await (await runtime.openLock()).acquire(context.lockTimeoutMs, context.signal);
+      const before = call.series?.held ?? null;
+      const held = before ?? (await hold(call));
+      if (call.series !== null) call.series.held = null;
+      let goesOn = false;
       try {
-        return await withHost(call, "write", (host) => change(call, host, examines, run));
+        const answer = await change(call, held, { recovers: before === null && !examines }, run);
+        goesOn = call.series !== null;
+        return answer;
       } finally {
-        afterwards(call, "lock not released cleanly", () => lock.release({ remove: call.leaves }));
+        held.waits.push(...call.waits);
+        if (!goesOn) await held.end(call);
+        else if (performance.now() - held.sinceMs < SERIES_TURN_MS) (call.series as Series).held = held;
+        else {
+          await held.end(call);
+          await held.host.sleep(SERIES_PAUSE_MS);
+        }
       }
     }
+  }
+}
+
+/** Takes the writer lock and opens the host. Throws LOCK_TIMEOUT. */
+async function hold(call: Call): Promise<Held> {
+  const { runtime, context } = call;
+  const lock = await (await runtime.openLock()).acquire(context.lockTimeoutMs, context.signal);
+  const release = (remove: boolean): void =>
+    afterwards(call, "lock not released cleanly", () => lock.release({ remove }));
+  try {
+    const host = await runtime.openHost("write", context.owner);
+    const held: Held = {
+      ...{ host, sinceMs: performance.now(), hasEntries: false, waits: [] },
+      async end({ leaves }) {
+        if (held.hasEntries) afterwards(call, "history not written", () => host.store.flush());
+        afterwards(call, "database not closed", () => host.close());
+        release(leaves);
+        for (const wait of held.waits) await wait();
+      },
+    };
+    return held;
+  } catch (thrown) {
+    release(false);
+    throw thrown;
   }
 }
 
@@ -196,7 +261,7 @@ async function onNothing(
   return early;
 }
 
-async function withHost(call: Call, mode: "read" | "write", use: (host: Host) => unknown): Promise<unknown> {
+async function withHost(call: Call, mode: "read", use: (host: Host) => unknown): Promise<unknown> {
   const host = await call.runtime.openHost(mode, call.context.owner);
   try {
     return await use(host);
@@ -224,10 +289,16 @@ async function warnOfStrays({ name, context }: Call, warned: Warned, host: Host)
 }
 
 /** Runs a change: cleans up after killed commands, runs the operation, then appends it to the history. */
-async function change(call: Call, host: Host, examines: boolean, run: (host: Host) => unknown): Promise<unknown> {
+async function change(
+  call: Call,
+  held: Held,
+  { recovers }: { readonly recovers: boolean },
+  run: (host: Host) => unknown,
+): Promise<unknown> {
   const { name, context } = call;
+  const { host } = held;
   if ("removes" in OPERATIONS[name]) host.store.makeRoom();
-  if (!examines) {
+  if (recovers) {
     const { recover } = await import("./recovery/recover.ts");
     await recover(host, context);
   }
@@ -240,6 +311,7 @@ async function change(call: Call, host: Host, examines: boolean, run: (host: Hos
     context.note({ message: reasonOf(cause) });
     throw cause;
   } finally {
+    held.hasEntries = true;
     finish(name, result, call.facts);
   }
 }

@@ -73,21 +73,25 @@ export function createSessionService(runtime: Runtime): SessionService {
       const { log } = runtime;
       const lockTimeoutMs = given ?? runtime.lockTimeoutMs;
       const { signal } = new AbortController();
+      const waits: (() => Promise<void>)[] = [];
       const lock = await (await runtime.openLock()).acquire(lockTimeoutMs, signal);
       try {
         const context: Context = {
           ...{ operationId: crypto.randomUUID(), signal, lockTimeoutMs, owner: null, log, sink: null },
           ...{ requireCapabilities: requireCapabilities.bind(null, runtime) },
           ...{ progress: () => {}, relay: () => {}, note: () => {}, leave: () => {} },
+          waitAfterwards: (wait) => void waits.push(wait),
           ...{ caller: runtime.caller(), recovered: { programs: new Set(), links: new Set() } },
         };
-        await withHost("write", (host) => {
+        await withHost("write", async (host) => {
           host.store.makeRoom();
-          return recover(host, context, (each) => each === owner || host.processes.hasEnded(each));
+          await recover(host, context, (each) => each === owner || host.processes.hasEnded(each));
+          host.store.flush();
         });
       } finally {
         lock.release();
       }
+      for (const wait of waits) await wait();
     },
   };
 }

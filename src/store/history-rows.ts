@@ -1,6 +1,8 @@
 import type { SQLQueryBindings } from "bun:sqlite";
 import type { Facts, PastOperation } from "../domain/history.ts";
 import { OPERATION_IDS_MAX, OPERATION_TEXT_CHARS_MAX } from "../domain/limits.ts";
+import * as fs from "../../ffi/safe/file-system.ts";
+import { failing } from "../errors/sys-failure.ts";
 import type { StorePort } from "../platform/store.ts";
 import { type Fields, fields, json } from "./decode.ts";
 import type { Reserve } from "./reserve.ts";
@@ -20,17 +22,23 @@ export function historyRows({ database, path, bootId }: Opened, reserve: Reserve
       const who = [uid, loginUid, sudoUid, parentPid, parentCommand];
       const values = [bootId, operation, startedAt.getTime(), durationMs, ...who, result, JSON.stringify(cut(facts))];
       try {
-        named("append to the history", path, () => {
-          // The last commit of an operation waits until all of its commits are on disk.
-          database.run("PRAGMA synchronous = FULL");
-          database.query(INSERT).run(...values);
-          database.run("PRAGMA synchronous = NORMAL");
-          vouchForLog(path);
-        });
+        named("append to the history", path, () => database.query(INSERT).run(...values));
       } finally {
         reserve.takeBack();
       }
     },
+
+    flush: () =>
+      failing("write", path, () => {
+        // SQLite has no locks on its log, which closing a descriptor of it would release.
+        const log = fs.openSync(`${path}-wal`, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
+        try {
+          fs.fsyncSync(log);
+        } finally {
+          fs.closeSync(log);
+        }
+        vouchForLog(path);
+      }),
 
     *operations(since) {
       const rows = named("read the history", path, () =>

@@ -159,6 +159,9 @@ const SELECT_MAP_AT = `SELECT map.value ->> 'id' AS id, map.value ->> 'foreign' 
     WHERE boot_id = ? AND map.type = 'object' AND map.value ->> 'pinPath' = ? LIMIT 1`;
 const HAS_MAP = `EXISTS (SELECT 1 FROM json_each(iif(json_valid(maps), maps, '[]')) AS map
     WHERE map.type = 'object' AND map.value ->> ? = ?)`;
+/** Read from one end to the other: no index leads to the few programs of that type. */
+const SELECT_REPLACING = `SELECT program_id FROM programs NOT INDEXED
+    WHERE boot_id = ? AND type = 'freplace' AND attach_function LIKE ?`;
 const INSERT_PROGRAM = `INSERT INTO programs (boot_id, owner, state, ${PROGRAM_COLUMNS.join(", ")})
   VALUES (?, ?, ?, ${PROGRAM_COLUMNS.map(() => "?").join(", ")})`;
 
@@ -187,7 +190,7 @@ export function programRows(on: Opened) {
     program: (id) => records(on, PROGRAMS, "state = 'ready' AND program_id = ?", id)[0] ?? null,
     programs: () => records(on, PROGRAMS, "state = 'ready'"),
     programsReplacing: (target) =>
-      records(on, PROGRAMS, "state = 'ready' AND type = 'freplace' AND attach_function LIKE ?", `${target}/%`),
+      records(on, PROGRAMS, `state = 'ready' AND program_id IN (${SELECT_REPLACING})`, bootId, `${target}/%`),
     programsWithMap: (key, value) => records(on, PROGRAMS, `state = 'ready' AND ${HAS_MAP}`, key, value),
     programSummaries: () =>
       named("read programs", path, () => {
@@ -211,7 +214,7 @@ export function programRows(on: Opened) {
       }),
     unsettledPrograms: () => select(on, PROGRAMS, "state <> 'ready'"),
     mapUsers(owner: ProgramId): ProgramId[] {
-      const sql = `SELECT program_id FROM programs WHERE boot_id = ? AND (program_id = ? OR map_owner_id = ?) ORDER BY 1`;
+      const sql = `SELECT program_id FROM programs NOT INDEXED WHERE boot_id = ? AND (program_id = ? OR map_owner_id = ?) ORDER BY 1`;
       const rows = named("read programs", path, () =>
         database.query<{ program_id: number }, SQLQueryBindings[]>(sql).all(bootId, owner, owner),
       );
@@ -260,6 +263,13 @@ export function programRows(on: Opened) {
           const rename = `UPDATE programs SET ${column} = ?2 WHERE boot_id = ?1 AND ${column} = ?3`;
           database.query(rename).run(bootId, next, id);
         }
+      }),
+
+    mapDirectories: () =>
+      named("read map pins", path, () => {
+        const sql = "SELECT map_pin_path FROM programs NOT INDEXED WHERE boot_id = ?";
+        const rows = database.query<unknown, SQLQueryBindings[]>(sql).values(bootId);
+        return new Set(rows.map(([each]) => String(each)));
       }),
 
     mapUses: () =>

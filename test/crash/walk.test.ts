@@ -12,7 +12,7 @@ import { OPERATIONS } from "../../src/service/operations.ts";
 import { cgroupLab } from "../labs/cgroup-lab.ts";
 import { wire } from "../labs/chain-lab.ts";
 import { Lane, type Ended, type Picture, SCENARIOS, type Scenario } from "../labs/crash-scenarios.ts";
-import { everyPoint, momentsIn, type Point, somePoints, strace, wasHit } from "../labs/crash-walk.ts";
+import { everyPoint, momentsIn, type Point, somePoints, tracerFor, wasHit } from "../labs/crash-walk.ts";
 import { executable } from "../labs/executable.ts";
 import { workload } from "../labs/workload.ts";
 import { randomFrom } from "../objects/damage.ts";
@@ -66,7 +66,7 @@ interface Walked {
 }
 
 async function victim(scenario: Scenario, lane: Lane, point: Point | null): Promise<Ended> {
-  const tracer = strace(lane.bpfman.path("trace"), point);
+  const tracer = tracerFor(lane.bpfman.path("trace"), point);
   if (scenario.run !== undefined) return scenario.run(lane, tracer);
   const words = [...lane.bpfman.command(...(await scenario.words(lane))), "--error-format", "json"];
   const env = { PATH: process.env.PATH ?? "", ...lane.bpfman.env };
@@ -115,15 +115,14 @@ async function check(
   // A removal that cannot go back says what is left to do.
   const halfway = !killed && ended.code !== 0 && scenario.interrupted === "after" && !same(runs, scenario.before);
   if (halfway) expect(ended.error).toMatch(/not finished: |LINK_STILL_HELD/);
-  const read = await lane.bpfman.run("list", "programs", "-o", "json");
   if (scenario.finish === undefined) {
-    expect(read).toMatchObject({ code: 0, error: "" });
+    await lane.bpfman.ask("program/list", {});
     await lane.change();
   } else {
-    expect([0, 5]).toContain(read.code);
+    expect([0, 5]).toContain((await lane.bpfman.run("list", "programs")).code);
     await scenario.finish(lane);
   }
-  expect(await lane.bpfman.findings()).toEqual([]);
+  expect((await lane.bpfman.ask("doctor", {})).findings).toEqual([]);
   const now = await lane.picture();
   if (scenario.finish !== undefined && same(now, after)) return now;
   const maybeBefore = ended.code !== 0 || same(before, after);

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, cpSync, mkdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { mountBpffs } from "../../ffi/safe/mount.ts";
+import type { CheckAnswer } from "../../src/domain/check-answer.ts";
 import type {
   DoctorAnswer,
   LinkAnswer,
@@ -215,12 +216,33 @@ describe("each capability that is missing is named, and nothing is left", () => 
     expect(jsonAs<LinkListAnswer>(userWith(["bpf"]), "list", "links").links).toEqual([]);
   });
 
+  test("check: without them the kernel refuses every program of the kind, which is no verdict on this one", () => {
+    delegate();
+    for (const [kept, word, missing] of [
+      [["bpf"], "count_xdp", "CAP_NET_ADMIN"],
+      [["bpf", "net_admin"], "count_uprobe", "CAP_PERFMON"],
+    ] as const) {
+      const failure = refusedAs(userWith(kept), "check", object("kinds"), "--programs", word);
+      expect(failure).toMatchObject({ code: "PERMISSION_DENIED", details: { missing: [missing] } });
+      expect(failure.message).toMatch(/^checking an? \S+ program needs /);
+    }
+    const [file] = jsonAs<CheckAnswer>(
+      userWith(["bpf", "net_admin"]),
+      "check",
+      object("kinds"),
+      "--programs",
+      "count_xdp",
+    ).files;
+    expect(file?.programs.map(({ verdict }) => verdict)).toEqual(["accepted"]);
+  });
+
   test("what only CAP_SYS_ADMIN may do: see what others loaded, enter a namespace, mount", () => {
     delegate();
     const user = userWith(NETWORK);
     const denied = { code: "PERMISSION_DENIED", details: { missing: ["CAP_SYS_ADMIN"] } };
     expect(refusedAs(user, "list", "programs", "--all")).toMatchObject(denied);
     expect(refusedAs(user, "get", "program", "999999999")).toMatchObject(denied);
+    expect(refusedAs(user, "trace", "--for", "10ms")).toMatchObject({ code: "PERMISSION_DENIED" });
     const id = idOf(load(user, "kinds", "xdp:count_xdp"));
     expect(refusedAs(user, "attach", id, ...(HOOKS.xdp ?? []), "--netns", lab.netns)).toMatchObject(denied);
     jsonAs(user, "unload", id);
@@ -343,6 +365,17 @@ describe("maps", () => {
     expect(runAs(user, "map", "dump", "names").out).toBe('{"key":"6574683000000000","value":"fbff"}\n');
     expect(runAs(all, "map", "dump", "names").out).toBe('{"key":"eth0","value":-5}\n');
   });
+});
+
+test("the events of a program of ours are read by its name, without looking among the maps of others", () => {
+  delegate();
+  cpSync(join(FIXTURES, "events.bpf.o"), bpfman.path("events.bpf.o"));
+  // It computes the length of a packet from pointers.
+  const user = userWith([...NETWORK, "perfmon"]);
+  load(user, "events", "xdp:to_ring");
+  expect(runAs(user, "events", "to_ring", "--for", "10ms")).toMatchObject({ code: 0 });
+  const denied = { code: "PERMISSION_DENIED", details: { missing: ["CAP_SYS_ADMIN"] } };
+  expect(refusedAs(user, "events", "no_such", "--for", "10ms")).toMatchObject(denied);
 });
 
 test("root without the capabilities is told to add them to the container", () => {

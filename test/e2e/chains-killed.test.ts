@@ -10,7 +10,8 @@ import { buildBpf } from "../../scripts/build-bpf.ts";
 import { placeOn, watchMembers, wire } from "../labs/chain-lab.ts";
 import { executable, idOf, mapOf } from "../labs/executable.ts";
 import { extensionTest } from "../labs/extension-test.ts";
-import { bpftool, sh, until } from "../labs/kernel-lab.ts";
+import { loadedPrograms, sh, until } from "../labs/kernel-lab.ts";
+import { killAt } from "../labs/kill-at.ts";
 import { randomFrom } from "../objects/damage.ts";
 
 buildBpf();
@@ -26,6 +27,9 @@ const STEPS: Readonly<Record<string, RegExp>> = {
   membarrier: /./,
   pwrite64: /bpfman\.db-wal>/,
 };
+
+/** BPF_PROG_TYPE_EXT. */
+const EXTENSION = 28;
 
 /** How many steps of each command are taken, by a seed; all of them, if it is not set. */
 const TAKEN = Number(process.env.BPFMAN_STEPS ?? Number.POSITIVE_INFINITY);
@@ -45,24 +49,13 @@ interface Moment {
   readonly number: number;
 }
 
-/** Runs a command under strace, which kills it at that moment, before the call; answers its exit code, which is not 0 then. */
+/** Runs a command, and kills it at that moment, before the call; answers its exit code, which is not 0 then. Traces it otherwise. */
 function traced(words: readonly string[], moment: Moment | null): number | null {
-  const kill = moment === null ? [] : ["-e", `inject=${moment.call}:signal=SIGKILL:when=${moment.number}`];
-  const calls = moment === null ? Object.keys(STEPS).join(",") : moment.call;
-  const strace = [
-    "strace",
-    "-f",
-    "-qq",
-    "-y",
-    "-s",
-    "200",
-    "-o",
-    bpfman.path("trace"),
-    "-e",
-    `trace=${calls}`,
-    ...kill,
-  ];
-  return Bun.spawnSync([...strace, ...bpfman.command(...words)]).exitCode;
+  const calls = Object.keys(STEPS).join(",");
+  const strace = ["strace", "-f", "--seccomp-bpf", "-qq", "-y", "-s", "200", "-o", bpfman.path("trace")];
+  const tracer =
+    moment === null ? [...strace, "-e", `trace=${calls}`] : killAt(bpfman.path("trace"), moment.call, moment.number);
+  return Bun.spawnSync([...tracer, ...bpfman.command(...words)]).exitCode;
 }
 
 /** More calls of one kind in a row, as of ten members, are not all steps, but the first, the second and the last. */
@@ -154,10 +147,10 @@ describe.each([
       ? { dispatchers: [there?.runtime.program_id], twins: members }
       : { dispatchers: [], twins: 0 };
     const loaded = () => {
-      const programs: { id: number; type: string; name?: string }[] = bpftool("prog", "show");
+      const programs = loadedPrograms();
       return {
         dispatchers: programs.filter(({ name }) => name === `${hook}_dispatcher`).map(({ id }) => id),
-        twins: programs.filter(({ type, name }) => type === "ext" && name?.includes("_member_")).length,
+        twins: programs.filter(({ type, name }) => type === EXTENSION && name.includes("_member_")).length,
       };
     };
     await until(() => Bun.deepEquals(loaded(), wanted));

@@ -158,6 +158,23 @@ describe("mistakes give one error, and print nothing", () => {
     await bpfman.refused(exitCode, code, "check", ...words);
   });
 
+  test("what is wrong with a baseline is said in words of ours", async () => {
+    const path = bpfman.path("baseline.json");
+    for (const [text, said] of [
+      ["{}", 'field "version" is missing'],
+      ["[]", 'field "version" is missing'],
+      ["7", "the whole"],
+      ['{"version":1,"kernel":1,"programs":[]}', 'invalid value for "kernel": must be text'],
+      ['{"version":1,"kernel":"6.1","programs":[{"file":"x","program":"y","cost":{}}]}', "verified_instructions"],
+    ] as const) {
+      writeFileSync(path, text);
+      const { message } = await bpfman.refused(1, "INVALID_BASELINE", "check", LIFE, "--baseline", path);
+      expect(message).toStartWith(`read baseline "${path}": it has no costs of bpfman check: `);
+      expect(message).toContain(said);
+      expect(message).not.toMatch(/Expected|Invalid|received/);
+    }
+  });
+
   test("an object without programs", async () => {
     const source = bpfman.path("empty.c");
     writeFileSync(source, "int x = 1;\n");

@@ -120,6 +120,33 @@ describe("a ring buffer", () => {
     expect(linesOf(await bpfman.ok("events", String(id), "--for", "0.2"))).toHaveLength(1500);
   });
 
+  test("is written into a pipe in few pieces, and other processes' descriptors of it stay as they are", async () => {
+    const { id, run } = await load("to_ring");
+    run(1500);
+    const trace = bpfman.path("trace");
+    const words = [
+      "strace",
+      "-qq",
+      "-e",
+      "trace=write",
+      "-o",
+      trace,
+      ...bpfman.command("events", String(id), "--count", "1500"),
+    ];
+    const flags = `grep flags /proc/self/fdinfo/1 >&2`;
+    const child = Bun.spawn(["sh", "-c", `(${flags}; "$@"; ${flags}) | cat`, "sh", ...words], { stderr: "pipe" });
+    const [out, error] = [await new Response(child.stdout).text(), await new Response(child.stderr).text()];
+    expect(linesOf(out)).toHaveLength(1500);
+    const [before = "", after = ""] = error.trim().split("\n");
+    expect(before).toMatch(/^flags:/);
+    expect(after).toBe(before);
+    const sizes = [...readFileSync(trace, "utf8").matchAll(/^write\(\d+, "\{.* = (\d+)$/gm)].map(([, size]) =>
+      Number(size),
+    );
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(out.length);
+    expect(Math.max(...sizes)).toBeGreaterThan(32 * 1024);
+  });
+
   test("that another process reads is read with a warning, which names it", async () => {
     const { id, run } = await load("to_ring");
     const other = bpfman.start("events", String(id));
@@ -352,6 +379,35 @@ test("a reader that pauses does not keep signals from ending the command", async
   try {
     // Not in epoll_wait(2), as while it waits for changes.
     await until(() => /sys_poll|poll_schedule|pipe_write/.test(readFileSync(`/proc/${child.pid}/wchan`, "utf8")));
+    child.kill("SIGTERM");
+    await child.exited;
+    expect(child.signalCode).toBe("SIGTERM");
+  } finally {
+    child.kill("SIGKILL");
+    await child.exited;
+    closeSync(reader);
+  }
+});
+
+test("neither does one that has left the widened pipe of events full", async () => {
+  const { id, run } = await load("to_ring");
+  const pipe = bpfman.path("full");
+  sh("mkfifo", pipe);
+  const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+  const words = bpfman.command("events", String(id));
+  const child = Bun.spawn(["sh", "-c", `exec "$@" > '${pipe}'`, "sh", ...words]);
+  try {
+    const consumed = (): boolean => descriptors(child.pid).filter((link) => link === pipe).length === 2;
+    await until(consumed);
+    let isWaiting = false;
+    for (let i = 0; i < 100 && !isWaiting; i++) {
+      run(1500);
+      await Bun.sleep(50);
+      // With the signals' default actions: it waits for room, not for events.
+      const caught = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1] ?? "";
+      isWaiting = (BigInt(`0x${caught}`) & (1n << 14n)) === 0n;
+    }
+    expect(isWaiting).toBe(true);
     child.kill("SIGTERM");
     await child.exited;
     expect(child.signalCode).toBe("SIGTERM");

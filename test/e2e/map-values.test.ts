@@ -140,6 +140,14 @@ describe("an entry", () => {
     expect(await dump("jumps")).toEqual([{ key: 2, value: program }]);
     await bpfman.refused(3, "PROGRAM_NOT_FOUND", "map", "update", "jumps", "2", "4294967295");
     await bpfman.ok("map", "delete", "jumps", "2");
+    const { hint } = await bpfman.refused(1, "INVALID_VALUE", "map", "update", "jumps", "2", "use_all");
+    const offered = /"bpfman (map update \d+) KEY (prog) NAME"$/.exec(hint ?? "");
+    const [, update = "", prog = ""] = offered ?? [];
+    await bpfman.ok(...update.split(" "), "2", prog, "use_all");
+    expect(await dump("jumps")).toEqual([{ key: 2, value: program }]);
+    await bpfman.ok("map", "delete", "jumps", "2");
+    const missing = await bpfman.refused(3, "ENTRY_NOT_FOUND", "map", "lookup", "names", "lo");
+    expect(missing.hint).toBe(`"bpfman map dump ${await idOf("names")}" shows all entries`);
     await bpfman.ok("map", "delete", "outer", "a");
     await bpfman.ok("map", "update", "devices", "9", '{"ifindex":1}');
     expect(await dump("devices")).toEqual([{ key: 9, value: { ifindex: 1, prog_id: 0 } }]);

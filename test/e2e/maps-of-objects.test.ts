@@ -56,6 +56,10 @@ describe("a map to be shared that has another shape", () => {
     const refused = async (sharing: string, ...words: string[]) => {
       const failure = await bpfman.refused(5, "MAP_MISMATCH", ...words, "--programs", "tcx:use");
       expect(failure.message).toBe(`map "conns" cannot be shared with ${sharing}: ${said}`);
+      // What to do instead is what can be done: a map that others pinned is not ours to remove.
+      const isNamed = words.includes("--map");
+      expect(failure.hint?.endsWith(", or leave out --map conns")).toBe(isNamed);
+      expect(failure.hint?.endsWith(`, or remove ${path} if nothing uses it any more`)).toBe(words.length === 4);
       return failure.details;
     };
     const byName = object(using({ ...other, extra: BY_NAME }), "by_name.o");

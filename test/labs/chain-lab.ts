@@ -1,6 +1,16 @@
 /** Two namespaces connected by a cable without other traffic, the chain members of test/fixtures/bpf, and what they saw. */
 import { beforeEach, expect } from "bun:test";
-import { readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { withNetns } from "../../ffi/safe/netns.ts";
@@ -10,7 +20,7 @@ import { readObject, twinBytes } from "../../src/object/object-file.ts";
 import type { KernelPort, SlotMember, TwinToLoad } from "../../src/platform/kernel.ts";
 import { pinAt, toLoad } from "../objects/bpf-fixture.ts";
 import { cleanUpAfterEach } from "./clean-up.ts";
-import { bpftoolBatch, counters, deleteNamespaces, ipBatch, NEAR_INDEX, sh, until } from "./kernel-lab.ts";
+import { bpftoolBatch, counters, deleteNamespaces, ipBatch, NEAR_INDEX, setNumbers, sh, until } from "./kernel-lab.ts";
 
 const PORT = 9999;
 /** Column of /proc/net/dev. */
@@ -90,6 +100,32 @@ export function wire(): Wire {
     ];
   };
 
+  /** Shells that send what they are told, each with a pipe for that and one to say that it is done. */
+  const senders = new Map<End, { shell: Bun.Subprocess; directory: string; ask: number; done: number }>();
+  function senderFrom(from: End) {
+    const there = senders.get(from);
+    if (there !== undefined) return there;
+    const directory = mkdtempSync(join(tmpdir(), "bpfman-sender-"));
+    const [ask, done] = [join(directory, "ask"), join(directory, "done")];
+    sh("mkfifo", ask, done);
+    const [toAsk, fromDone] = [openSync(ask, "r+"), openSync(done, "r+")];
+    // A socket for each datagram: one that was told that nobody listens refuses the next.
+    const each = `for ((i = 0; i < count; i++)); do printf "%0\${bytes}d" 0 >$target; done; echo`;
+    const shell = Bun.spawn(sending(from, `while read -r count bytes; do ${each}; done <${ask} >${done}`));
+    const sender = { shell, directory, ask: toAsk, done: fromDone };
+    senders.set(from, sender);
+    return sender;
+  }
+  cleanUpAfterEach(async () => {
+    for (const { shell, directory, ask, done } of senders.values()) {
+      shell.kill("SIGKILL");
+      await shell.exited;
+      for (const pipe of [ask, done]) closeSync(pipe);
+      rmSync(directory, { recursive: true });
+    }
+    senders.clear();
+  });
+
   const linkOf = (end: End) => JSON.parse(sh("ip", "-j", "-n", name(end), "link", "show", DEVICE[end]))[0];
 
   cleanUpAfterEach(() => deleteNamespaces(name("near"), name("far")));
@@ -126,8 +162,9 @@ export function wire(): Wire {
     name,
     ifindex: NEAR_INDEX,
     send(count, from = "far", bytes = 1) {
-      // A socket for each: one that was told that nobody listens refuses the next.
-      Bun.spawnSync(sending(from, `for ((i = 0; i < ${count}; i++)); do printf "%0${bytes}d" 0 >$target; done`));
+      const { ask, done } = senderFrom(from);
+      writeSync(ask, `${count} ${bytes}\n`);
+      readSync(done, new Uint8Array(1));
     },
     async flood() {
       const before = transmitted();
@@ -187,11 +224,6 @@ export interface Members extends Watch {
 const update = (map: number, key: number, value: number): string =>
   ["map update id", map, "key", ...bytesOf(key, 4), "value", ...bytesOf(value, 8)].join(" ");
 
-/** Writes entries of a map of 64-bit numbers. */
-function setEntries(map: number, entries: Readonly<Record<number, number>>): void {
-  bpftoolBatch(Object.entries(entries).map(([key, value]) => update(map, Number(key), value)));
-}
-
 /** Lets bpftool run a program on a packet (BPF_PROG_TEST_RUN), by the commands of `lines`, and answers what it says. */
 function verdictsOf(program: number, lines: (run: string) => readonly string[]): number[] {
   const file = join(tmpdir(), `bpfman-packet-${process.pid}`);
@@ -213,7 +245,7 @@ export function watchMembers(map: (name: string) => number): Watch {
     const [length = 0, ...places] = counters(map("trail"));
     return places.slice(0, length).map((place) => place - 1);
   };
-  const clear = (): void => setEntries(map("trail"), { 0: 0 });
+  const clear = (): void => setNumbers(map("trail"), { 0: 0 });
   return {
     packets: () => counters(map("packets")),
     seen,
@@ -223,7 +255,7 @@ export function watchMembers(map: (name: string) => number): Watch {
       expect(seen()).toEqual([...members]);
       clear();
     },
-    setVerdicts: (verdicts) => setEntries(map("verdicts"), verdicts),
+    setVerdicts: (verdicts) => setNumbers(map("verdicts"), verdicts),
     answers: (program, verdicts) =>
       verdictsOf(program, (run) => verdicts.flatMap((verdict) => [update(map("verdicts"), 0, verdict), run])),
   };

@@ -238,7 +238,8 @@ export class Lane {
 
   /** The link of a member or of an event's program. */
   async link(name: string): Promise<string> {
-    const found = (await this.bpfman.links()).find((link) => link.program_id === this.#ids.get(name));
+    const { links } = await this.bpfman.ask("link/list", {});
+    const found = links.find((link) => link.program_id === this.#ids.get(name));
     if (found === undefined) throw new Error(`nothing is attached of "${name}"`);
     return String(found.id);
   }
@@ -338,7 +339,9 @@ export class Lane {
   }
 
   async picture(): Promise<Picture> {
-    const [running, programs, links] = [await this.running(), await this.bpfman.programs(), await this.bpfman.links()];
+    const running = await this.running();
+    const { programs } = await this.bpfman.ask("program/list", {});
+    const { links } = await this.bpfman.ask("link/list", {});
     return {
       running,
       programs: programs.flatMap((each) => (each.application === "spare" ? [] : each.function_name)).sort(),
@@ -792,6 +795,19 @@ export const SCENARIOS: readonly Scenario[] = [
     prepare: loadThree,
     words: async (lane) => ["unload", lane.id("uprobe")],
     before: [BYSTANDER, "uprobe"],
+    after: alone,
+  },
+  {
+    name: "unload of three, one with a link",
+    operation: "program/unload",
+    interrupted: "partly",
+    obstacle: null,
+    async prepare(lane) {
+      for (const kind of ["uprobe", "uretprobe", "raw_tp"] as const) await lane.loadEvent(kind);
+      await lane.bpfman.ok(...lane.attachEvent("uretprobe"));
+    },
+    words: async (lane) => ["unload", lane.id("uprobe"), lane.id("uretprobe"), lane.id("raw_tp")],
+    before: [BYSTANDER, "uretprobe"],
     after: alone,
   },
   {

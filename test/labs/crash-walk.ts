@@ -3,6 +3,7 @@
  * A run under strace that is left alone finds the calls; each further run is hit at one of them.
  */
 import { readFileSync } from "node:fs";
+import { killAt } from "./kill-at.ts";
 
 /**
  * The calls that have effects, each with what it must be about, in the words of `strace -y`. Not close(2): before it, a kill
@@ -64,9 +65,10 @@ export interface Point {
   readonly injection: Injection;
 }
 
-/** What to put in front of a command, so that it is traced into that file, and hit at that point. */
-export function strace(trace: string, point: Point | null): string[] {
-  const common = ["strace", "-f", "-qq", "-y", "-s", "100", "-o", trace];
+/** What to put in front of a command, so that it is traced into that file, or hit at that point. */
+export function tracerFor(trace: string, point: Point | null): string[] {
+  if (point?.injection === "SIGKILL") return killAt(trace, point.moment.call, point.moment.number);
+  const common = ["strace", "-f", "--seccomp-bpf", "-qq", "-y", "-s", "100", "-o", trace];
   // A call that this architecture lacks is no mistake.
   if (point === null)
     return [
@@ -77,10 +79,7 @@ export function strace(trace: string, point: Point | null): string[] {
         .join(",")}`,
     ];
   const { call, number } = point.moment;
-  const what = point.injection === "SIGKILL" ? "signal=SIGKILL" : `error=${point.injection}`;
-  // Version 6.1 ignores signals to inject when it filters with BPF, and says nothing.
-  const fast = point.injection === "SIGKILL" ? [] : ["--seccomp-bpf"];
-  return [...common, ...fast, "-e", `trace=${call}`, "-e", `inject=${call}:${what}:when=${number}`];
+  return [...common, "-e", `trace=${call}`, "-e", `inject=${call}:error=${point.injection}:when=${number}`];
 }
 
 /** The moments in the trace of a command that was left alone, in the order in which they came. */
@@ -99,12 +98,12 @@ export function momentsIn(trace: string): Moment[] {
 }
 
 /**
- * Whether the command came to a call that has an effect, and was hit there. It may not have come so far this time, or the
- * call of that number may have been another, also in another thread or process: each counts its own.
+ * Whether the command came to a call that has an effect, and was hit there. It may not have come so far this
+ * time, or the call of that number may have been another, also in another thread or process: each counts its own.
  */
 export function wasHit(trace: string): boolean {
   const text = readFileSync(trace, "utf8");
-  if (text.includes("+++ killed by SIGKILL")) return true;
+  if (/^\d+ killed$/m.test(text)) return true;
   const hits = text.split("\n").filter((line) => line.endsWith("(INJECTED)"));
   const isEffect = (line: string): boolean => {
     const [, call = "", rest = ""] = /^\d+ +([a-z_0-9]+)\((.*)/.exec(line) ?? [];

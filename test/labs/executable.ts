@@ -14,12 +14,20 @@ import type {
   ProgramAnswer,
   ProgramListAnswer,
 } from "../../src/domain/answer.ts";
+import type { Settings } from "../../src/domain/settings.ts";
 import type { ErrorCode } from "../../src/errors/codes.ts";
+import { connect } from "../../src/runtime.ts";
+import type { Invoke } from "../../src/service/invoke.ts";
 import { cleanUpAfterEach } from "./clean-up.ts";
 import { kernelObjects, until } from "./kernel-lab.ts";
 
 export const BPFMAN = resolve(import.meta.dir, "../../dist/bpfman");
 const ROOT = resolve(import.meta.dir, "../..");
+
+const SETTINGS: Settings = {
+  ...{ runtimeDir: null, stateDir: null, cacheDir: null, configFile: null, caFile: null },
+  ...{ lockTimeoutMs: 60_000, logLevel: "warn" },
+};
 
 export interface Outcome {
   readonly code: number;
@@ -80,6 +88,8 @@ export interface Executable {
   attach(program: number, ...words: readonly string[]): Promise<LinkAnswer>;
   programs(): Promise<ProgramListAnswer["programs"]>;
   links(): Promise<LinkListAnswer["links"]>;
+  /** Lets an operation that only reads run in this process, which spares the start of another; it must not log anything. */
+  ask: Invoke;
   /** What `doctor` finds. */
   findings(): Promise<DoctorAnswer["findings"]>;
   database<T>(look: (database: Database) => T): T;
@@ -159,6 +169,14 @@ export function executable(): Executable {
     });
     expect(Object.keys(answer.error)).toEqual(["code", "kind", "message", "hint", "details", "verifier_log"]);
     return answer.error;
+  }
+
+  async function ask(...call: Parameters<Invoke>) {
+    const said: string[] = [];
+    const invoke = await connect({ ...SETTINGS, runtimeDir: runtimeDir() }, (text) => void said.push(text));
+    const answer = await invoke(...call);
+    expect({ call, said }).toEqual({ call, said: [] });
+    return answer;
   }
 
   const programs = async (): Promise<ProgramListAnswer["programs"]> => (await json("list", "programs")).programs;
@@ -273,6 +291,7 @@ export function executable(): Executable {
       if (link.record.kernel_link_id !== null) seen.links.add(link.record.kernel_link_id);
       return link;
     },
+    ask: ask as Invoke,
     programs,
     links: async () => (await json("list", "links")).links,
     async findings() {

@@ -3,7 +3,10 @@ import { beforeEach, expect } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, unlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { objectIds, withObject } from "../../ffi/safe/bpf.ts";
+import { MapElements } from "../../ffi/safe/map-elements.ts";
 import { mountBpffs } from "../../ffi/safe/mount.ts";
+import { mapInfo, programInfo } from "../../ffi/safe/object-info.ts";
 import { cleanUpAfterEach } from "./clean-up.ts";
 
 /** Runs a command and answers what it prints. Throws when it fails. */
@@ -48,16 +51,51 @@ export function kernelObjects(): Record<"prog" | "map" | "link", readonly { id: 
   });
 }
 
+/** The programs of the kernel, by this process itself: bpftool also looks for the processes that hold them, which takes long. */
+export const loadedPrograms = (): { id: number; type: number; name: string }[] =>
+  objectIds("program").flatMap((id) => {
+    const info = withObject("program", id, (fd) => programInfo(fd));
+    return info === null ? [] : { id, type: info.type, name: info.name };
+  });
+
 /** Whether bpftool finds a program, map or link of that id. */
 export const inKernel = (kind: "prog" | "map" | "link", id: number): boolean =>
   Bun.spawnSync(["bpftool", "-j", kind, "show", "id", String(id)], { stdout: "ignore", stderr: "ignore" }).exitCode ===
   0;
 
-/** The numbers of an array map of u64, by key. */
-export function counters(map: number): number[] {
-  const entries: { key: string[]; value: string[] }[] = bpftool("map", "dump", "id", String(map));
-  return entries.map(({ value }) => Number(Buffer.from(value.map(Number)).readBigUInt64LE()));
+const NUMBER_BYTES = 8;
+const indexOf = (index: number): Uint8Array => new Uint8Array(new Uint32Array([index]).buffer);
+
+/** Calls `work` with the entries of an array map of 64-bit numbers. By this process itself, as a command takes long on a slow machine. */
+function withNumbers<T>(map: number, work: (entries: MapElements, count: number) => T): T {
+  const result = withObject("map", map, (fd) => {
+    const { keySize, valueSize, maxEntries } = mapInfo(fd);
+    expect({ keySize, valueSize }).toEqual({ keySize: 4, valueSize: NUMBER_BYTES });
+    return { done: work(new MapElements(fd, { keyBytes: keySize, valueBytes: valueSize }), maxEntries) };
+  });
+  if (result === null) throw new Error(`there is no map ${map}`);
+  return result.done;
 }
+
+/** The numbers of an array map of u64, by key. */
+export const counters = (map: number): number[] =>
+  withNumbers(map, (entries, count) =>
+    Array.from({ length: count }, (_, index) => {
+      const value = entries.lookup(indexOf(index));
+      if (value === null) throw new Error(`map ${map} has no entry ${index}`);
+      return Number(Buffer.from(value).readBigUInt64LE());
+    }),
+  );
+
+/** Writes entries of an array map of s64. */
+export const setNumbers = (map: number, numbers: Readonly<Record<number, number>>): void =>
+  withNumbers(map, (entries) => {
+    for (const [index, number] of Object.entries(numbers)) {
+      const value = Buffer.alloc(NUMBER_BYTES);
+      value.writeBigInt64LE(BigInt(number));
+      entries.update(indexOf(Number(index)), value, "any");
+    }
+  });
 
 /** Waits until `condition` holds; fails the test when it does not within some seconds. */
 export async function until(condition: () => boolean): Promise<void> {

@@ -11,9 +11,9 @@ export function parseJsonWord(word: string, what: string): unknown {
   try {
     return parseExactJson(word);
   } catch (thrown) {
-    throw usageError(
-      `invalid ${what} "${word}": it is not valid JSON: ${reasonOf(thrown)}`,
-      "quote it for the shell, as in '{\"port\":53}'",
-    );
+    // The engine says how its stack overflowed.
+    const reason =
+      thrown instanceof RangeError ? "it is nested too deeply" : `it is not valid JSON: ${reasonOf(thrown)}`;
+    throw usageError(`invalid ${what} "${word}": ${reason}`, "quote it for the shell, as in '{\"port\":53}'");
   }
 }

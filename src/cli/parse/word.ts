@@ -147,7 +147,7 @@ export function parseDuration(text: string, where: string): number {
   const isWhole = parts.length > 0 && parts.map(([part]) => part).join("") === written;
   const ms = Math.ceil(parts.reduce((sum, [, digits, unit = ""]) => sum + Number(digits) * (UNIT_MS[unit] ?? 0), 0));
   if (!isWhole || !Number.isSafeInteger(ms)) {
-    const why = "must be a number with ms, s, m or h, as in 30s";
+    const why = isWhole ? "it is too long" : "must be a number with ms, s, m or h, as in 30s";
     throw new BpfmanError("USAGE", `invalid duration${where} "${text}": ${why}`);
   }
   return ms;

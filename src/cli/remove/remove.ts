@@ -2,6 +2,7 @@
 import type { DeleteAnswer } from "../../domain/answer.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { type Action, defineCommand, each, type Session, toggle, vary, usageError } from "../command.ts";
+import { Series } from "../../service/invoke.ts";
 import { ALL, LINK_ID, PROGRAM_ID } from "../fields.ts";
 
 /**
@@ -11,23 +12,28 @@ import { ALL, LINK_ID, PROGRAM_ID } from "../fields.ts";
 async function forEachId<Answer>(
   session: Session,
   ids: readonly (number | string)[],
-  run: (id: number | string) => Promise<Answer>,
+  run: (id: number | string, series: Series) => Promise<Answer>,
 ): Promise<Answer[]> {
+  const series = new Series();
   const answers: Answer[] = [];
   const queue = [...new Set(ids)];
   const first = queue.length;
-  for (const [turn, id] of queue.entries()) {
-    try {
-      answers.push(await run(id));
-    } catch (error) {
-      if (!(error instanceof BpfmanError)) throw error;
-      if (error.code === "PROGRAM_IN_USE" && turn < first - 1) {
-        queue.push(id);
-        continue;
+  try {
+    for (const [turn, id] of queue.entries()) {
+      try {
+        answers.push(await run(id, series));
+      } catch (error) {
+        if (!(error instanceof BpfmanError)) throw error;
+        if (error.code === "PROGRAM_IN_USE" && turn < first - 1) {
+          queue.push(id);
+          continue;
+        }
+        session.fail(error);
+        if (error.kind === "cancelled") break;
       }
-      session.fail(error);
-      if (error.kind === "cancelled") break;
     }
+  } finally {
+    await series.end();
   }
   return answers;
 }
@@ -41,10 +47,10 @@ const removingEach =
   (
     key: string,
     ids: readonly (number | string)[],
-    run: (session: Session, id: number | string) => Promise<unknown>,
+    run: (session: Session, id: number | string, series: Series) => Promise<unknown>,
   ): Action =>
   async (session) =>
-    session.print({ [key]: await forEachId(session, ids, (id) => run(session, id)) }, nothing);
+    session.print({ [key]: await forEachId(session, ids, (id, series) => run(session, id, series)) }, nothing);
 
 export const unload = defineCommand({
   description: ["Unloads programs. Their links are detached first."],
@@ -68,8 +74,8 @@ export const unload = defineCommand({
   classic: { words: ["programIds"] },
   noun: { words: ["programIds"] },
   prepare: ({ programIds, ignoreMissing }) =>
-    removingEach("unloaded", programIds, (session, programId) =>
-      session.invoke("program/unload", { programId, ignoreMissing }),
+    removingEach("unloaded", programIds, (session, programId, series) =>
+      session.invoke("program/unload", { programId, ignoreMissing }, { series }),
     ),
 });
 
@@ -94,7 +100,9 @@ export const detach = defineCommand({
   classic: { words: ["linkIds"] },
   noun: { words: ["linkIds"] },
   prepare: ({ linkIds, ignoreMissing }) =>
-    removingEach("detached", linkIds, (session, linkId) => session.invoke("link/detach", { linkId, ignoreMissing })),
+    removingEach("detached", linkIds, (session, linkId, series) =>
+      session.invoke("link/detach", { linkId, ignoreMissing }, { series }),
+    ),
 });
 
 const RECURSIVE = toggle({
@@ -108,12 +116,13 @@ const deletingEach =
   (
     ids: readonly (number | string)[],
     goes: "deleted" | "detached",
-    run: (session: Session, id: number | string) => Promise<DeleteAnswer>,
+    run: (session: Session, id: number | string, series: Series) => Promise<DeleteAnswer>,
   ): Action =>
   async (session) => {
     const answers: DeleteAnswer[] = [];
-    await forEachId(session, ids, async (id) => {
-      if (!answers.some((answer) => answer[goes].some((gone) => gone === id))) answers.push(await run(session, id));
+    await forEachId(session, ids, async (id, series) => {
+      const isGone = answers.some((answer) => answer[goes].some((gone) => gone === id));
+      if (!isGone) answers.push(await run(session, id, series));
     });
     const deleted = answers.flatMap((answer) => answer.deleted);
     session.print({ deleted, detached: answers.flatMap((answer) => answer.detached) }, nothing);
@@ -161,8 +170,8 @@ export const deletePrograms = defineCommand({
       const request = { all, recursive, ...(unmount ? { unmount } : {}) };
       return async (session) => session.print(await session.invoke("program/delete", request), nothing);
     }
-    return deletingEach(programIds, "deleted", (session, programId) =>
-      session.invoke("program/delete", { programId, recursive }),
+    return deletingEach(programIds, "deleted", (session, programId, series) =>
+      session.invoke("program/delete", { programId, recursive }, { series }),
     );
   },
 });
@@ -186,5 +195,7 @@ export const deleteLinks = defineCommand({
     examples: { "Delete a link, and its program if it has no other link": "bpfman link delete 3" },
   },
   prepare: ({ linkIds, recursive }) =>
-    deletingEach(linkIds, "detached", (session, linkId) => session.invoke("link/delete", { linkId, recursive })),
+    deletingEach(linkIds, "detached", (session, linkId, series) =>
+      session.invoke("link/delete", { linkId, recursive }, { series }),
+    ),
 });

@@ -9,7 +9,7 @@ import { explainPerfLink, linkPerfEvent } from "./perf-link.ts";
 
 export type TracepointAttach = Extract<KernelAttach, { kind: "tracepoint" }>;
 
-/** Calls `work` with the path of a tracefs. Throws TRACEFS_UNAVAILABLE. */
+/** Calls `work` with the path of a tracefs. Throws TRACEFS_UNAVAILABLE, PERMISSION_DENIED. */
 export function withTracefs<T>(work: (path: string) => T): T {
   const open: Attempt = {
     action: "open the tracing file system",
@@ -17,8 +17,9 @@ export function withTracefs<T>(work: (path: string) => T): T {
     explain: (sys: SysFailure): Meaning | null =>
       sys.name === "EPERM"
         ? {
-            code: "TRACEFS_UNAVAILABLE",
-            hint: "mounting it takes CAP_SYS_ADMIN: mount it at /sys/kernel/tracing before",
+            code: "PERMISSION_DENIED",
+            reason: "mounting it needs CAP_SYS_ADMIN",
+            hint: "run it as root, or mount it before: mount -t tracefs tracefs /sys/kernel/tracing",
           }
         : null,
   };
@@ -82,7 +83,7 @@ const isThere = (file: string): boolean =>
 export const explainFile = (sys: SysFailure): Meaning | null =>
   sys.name === "EACCES"
     ? {
-        code: "TRACEFS_UNAVAILABLE",
+        code: "PERMISSION_DENIED",
         reason: "only root may read the tracing file system",
         hint: "CAP_DAC_READ_SEARCH allows it, too; or open it to a group: mount -o remount,mode=750,gid=GROUP /sys/kernel/tracing",
       }

@@ -35,11 +35,12 @@ export function readCosts(files: FilesPort, path: string): SavedCosts {
   }
   const parsed = v.safeParse(savedCosts, json);
   if (parsed.success) return parsed.output;
-  const [issue] = parsed.issues;
   const { version } = (typeof json === "object" && json !== null ? json : {}) as { readonly version?: unknown };
   if (typeof version === "number" && version !== COSTS_VERSION)
     throw wrong(`it has version ${version}, and this bpfman reads version ${COSTS_VERSION}`);
-  throw wrong(`it has no costs of bpfman check: ${v.getDotPath(issue) ?? "its top"}: ${issue.message}`);
+  const { requestProblem } = require("../request-problem.ts") as typeof import("../request-problem.ts");
+  const { message } = requestProblem(savedCosts, parsed.issues[0]);
+  throw wrong(`it has no costs of bpfman check: ${message.replace('"(request)"', "the whole")}`);
 }
 
 export const savedOf = (kernel: string, files: readonly CheckedFileAnswer[]): SavedCosts => ({

@@ -6,10 +6,12 @@ import { hasEvents } from "../../domain/map-kinds.ts";
 import { applicationOf } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
+import { ifPermitted } from "../../inspect/map-answer.ts";
 import { findMap, type KnownMap } from "../map/find-map.ts";
 
+/** Maps of globals have no pin, and cannot be looked at by everybody. */
 const isBuffer = (host: Host, id: MapId): boolean => {
-  const map = host.kernel.map(id);
+  const map = ifPermitted(() => host.kernel.map(id));
   return map !== null && hasEvents(map);
 };
 
@@ -79,7 +81,9 @@ export function findSource(host: Host, named: string | number): KnownMap {
   try {
     return requireBuffer(host, findMap(host, named));
   } catch (thrown) {
-    if (!(thrown instanceof BpfmanError) || thrown.code !== "MAP_NOT_FOUND") throw thrown;
+    // Looking among the maps of others takes a capability, which the buffer of a program of ours does not need.
+    const isUnknown = thrown instanceof BpfmanError && ["MAP_NOT_FOUND", "PERMISSION_DENIED"].includes(thrown.code);
+    if (!isUnknown) throw thrown;
     const programs = host.store
       .programs()
       .filter(({ name, metadata }) => name === word || applicationOf(metadata) === word);
@@ -90,7 +94,10 @@ export function findSource(host: Host, named: string | number): KnownMap {
     );
     if (found !== null) return found;
     const [program, ...more] = programs;
-    if (program === undefined) throw thrown;
+    if (program === undefined) {
+      const isName = thrown.code === "MAP_NOT_FOUND" && !word.includes("/");
+      throw isName ? thrown.with({ message: `no map and no program is named "${word}"` }) : thrown;
+    }
     throw bufferless(more.length === 0 ? `program ${program.id} (${program.name})` : `application "${word}"`, {
       program_ids: programs.map(({ id }) => id),
     });

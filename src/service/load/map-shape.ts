@@ -135,18 +135,14 @@ interface Content {
 export interface There {
   readonly map: KernelMap;
   readonly path: string | null;
-  /** Whether a program is its owner, which needs the pin. */
-  readonly isOwned?: boolean;
+  /** Who says that it is shared: a program that is its owner, the request, or, without either, the object, by its name. */
+  readonly by?: "owner" | "request";
   /** As in "cannot be shared with …". */
   readonly owner: string;
 }
 
 /** Throws MAP_MISMATCH, which lists all differences. */
-export function requireSameShape(
-  wanted: ObjectMap,
-  { map, path, owner, isOwned }: There,
-  content: Content | null,
-): void {
+export function requireSameShape(wanted: ObjectMap, { map, path, owner, by }: There, content: Content | null): void {
   const outside = shapeDifferences(wanted, map);
   // If sizes differ, the rest would add nothing.
   const differences = outside.length > 0 || content === null ? outside : contentDifferences(wanted, content);
@@ -157,8 +153,12 @@ export function requireSameShape(
   const onlySize = differences.every(({ field }) => field === "max_entries");
   throw new BpfmanError("MAP_MISMATCH", `map "${wanted.name}" cannot be shared with ${owner}: ${told.join("; ")}`, {
     details: { map: wanted.name, map_id: map.id, pin: path, differences },
-    hint: onlySize
-      ? `accept its size with --map-entries ${wanted.name}=${map.maxEntries}${path === null || isOwned ? "" : `, or remove ${path} if nothing uses it any more`}`
-      : "make both definitions agree, or load without sharing",
+    hint: `${onlySize ? `accept its size with --map-entries ${wanted.name}=${map.maxEntries}` : "make both definitions agree"}${otherwise(wanted, path, by)}`,
   });
+}
+
+/** What else helps. A map that is shared by its name always is, as long as its pin is there. */
+function otherwise({ name }: ObjectMap, path: string | null, by: There["by"]): string {
+  if (by === "request") return `, or leave out --map ${name}`;
+  return by === "owner" || path === null ? "" : `, or remove ${path} if nothing uses it any more`;
 }

@@ -77,11 +77,14 @@ function namedMap(host: Host, name: string, source: string | number): Found {
         hint: 'see "bpfman map list --all" for the maps that there are',
       });
     }
-    return { pin: { kind: "map", id: map.id, path: null, foreign: false }, map, path: null, owner: `map ${source}` };
+    return {
+      ...{ pin: { kind: "map", id: map.id, path: null, foreign: false }, map, path: null },
+      ...{ owner: `map ${source}`, by: "request" },
+    };
   }
   const path = host.files.absolute(source);
   const found = pinnedMap(host, path);
-  if (found !== null) return found;
+  if (found !== null) return { ...found, by: "request" };
   throw new BpfmanError("MAP_NOT_FOUND", `share map "${name}": nothing is pinned at "${path}"`, {
     details: { map: name, path },
     hint: 'see "bpfman map list", which names the pins with -o json',
@@ -95,7 +98,7 @@ function ownersMap(
   { path, owner }: { readonly path: string; readonly owner: number },
 ): Found {
   const found = pinnedMap(host, path, `program ${owner} ("${path}")`);
-  if (found !== null) return { ...found, isOwned: true };
+  if (found !== null) return { ...found, by: "owner" };
   throw new BpfmanError("STATE_CONFLICT", `map "${name}" of program ${owner} has lost its pin "${path}"`, {
     details: { map: name, path },
     hint: `unload program ${owner} and load it again`,

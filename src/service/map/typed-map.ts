@@ -3,7 +3,15 @@ import type { ProgramId } from "../../domain/ids.ts";
 import { mapKind } from "../../domain/map-kinds.ts";
 import { mapTypeJson } from "../../domain/kernel-words.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { bytesType, integerType, recordType, type ValueType, valueTypes, wrongValue } from "../../object/btf-value.ts";
+import {
+  bytesType,
+  integerType,
+  recordType,
+  shown,
+  type ValueType,
+  valueTypes,
+  wrongValue,
+} from "../../object/btf-value.ts";
 import { btfOf } from "../../object/btf.ts";
 import { ipv4Bytes, ipv4Text, ipv6Bytes, ipv6Text } from "../../object/ip-address.ts";
 import { JsonText } from "../../object/json-text.ts";
@@ -179,16 +187,19 @@ function prefixType(type: ValueType): ValueType {
         if (found === null)
           throw wrongValue(
             path,
-            `no ${bytes === 4 ? "IPv4" : "IPv6"} prefix: "${value}"`,
+            `must be an ${bytes === 4 ? "IPv4" : "IPv6"} prefix, not ${shown(value)}`,
             bytes === 4 ? "write it as in 10.0.0.0/8" : "write it as in 2001:db8::/32",
           );
         if (!/^\d{1,3}$/.test(length) || Number(length) > bytes * 8)
-          throw wrongValue(path, `the prefix has "${length}" bits, and must have 0 to ${bytes * 8}`);
+          throw wrongValue(
+            path,
+            `a prefix has from 0 to ${bytes * 8} bits, not ${shown(/^\d+$/.test(length) ? BigInt(length) : length)}`,
+          );
         into.setUint32(at, Number(length), true);
         addressAt(into, at).set(found);
       }
       const length = into.getUint32(at, true);
-      if (length > bytes * 8) throw wrongValue(path, `the prefix has ${length} bits, and must have 0 to ${bytes * 8}`);
+      if (length > bytes * 8) throw wrongValue(path, `a prefix has from 0 to ${bytes * 8} bits, not ${length}`);
     },
   };
 }
@@ -303,7 +314,10 @@ export function entryMissing({ known: { id, name }, key }: TypedMap, bytes: Uint
   const out = new JsonText();
   if (bytes !== null) key.write(viewOf(bytes), 0, out);
   const what = bytes === null ? "is empty" : `has no entry with key ${out}`;
-  return new BpfmanError("ENTRY_NOT_FOUND", `map ${id} (${name}) ${what}`, { details: { map_id: id } });
+  return new BpfmanError("ENTRY_NOT_FOUND", `map ${id} (${name}) ${what}`, {
+    details: { map_id: id },
+    hint: bytes === null ? null : `"bpfman map dump ${id}" shows all entries`,
+  });
 }
 
 /**

@@ -7,7 +7,7 @@ import type {
   RefusalAnswer,
   SavedCosts,
 } from "../../domain/check-answer.ts";
-import { KINDS, sectionParts } from "../../domain/kinds.ts";
+import { capabilitiesOf, factsOf, KINDS, sectionParts } from "../../domain/kinds.ts";
 import { programTypeText } from "../../domain/kernel-words.ts";
 import { CHECK_LOGS_BYTES_MAX, OBJECT_BYTES_MAX } from "../../domain/limits.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
@@ -132,7 +132,10 @@ const RING_BYTES = 65_536;
 
 type Selector = CheckRequest["programs"][number];
 
-/** What is given to the verifier, or why that cannot be done. Throws what is wrong with the target of an freplace program. */
+/**
+ * What is given to the verifier, or why that cannot be done. Throws what is wrong with the target of an freplace program, and
+ * PERMISSION_DENIED: without the capabilities, the kernel refuses every program of the kind, which says nothing about this one.
+ */
 async function toVerify(
   program: ObjectProgram,
   asked: Selector | undefined,
@@ -140,6 +143,7 @@ async function toVerify(
 ): Promise<ProgramToVerify | { readonly skipped: string }> {
   const { name, kind, section, target } = program;
   const type = asked?.type ?? kind;
+  if (type !== null) context.requireCapabilities(capabilitiesOf(type), `checking ${factsOf(type).display} program`);
   if (type === "freplace") {
     if (!asked?.attachFunction) {
       const part = `PROGRAM/${target ?? "FUNCTION"}`;

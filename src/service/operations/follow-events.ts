@@ -16,10 +16,8 @@ import { type FollowEventsRequest, followEventsRequest } from "../requests/map-r
 const encoder = new TextEncoder();
 const CLOSE = 0x7d;
 const CPU = encoder.encode('{"cpu":');
-const [EVENT, RAW] = ["event", "raw"].map((name) => ({
-  alone: encoder.encode(`{"${name}":`),
-  after: encoder.encode(`,"${name}":`),
-}));
+const startOf = (name: string) => ({ alone: encoder.encode(`{"${name}":`), after: encoder.encode(`,"${name}":`) });
+const [EVENT, RAW] = [startOf("event"), startOf("raw")];
 
 /** Begins a line that says which of several types the event has. */
 const namedStart = ({ name }: ValueType) => ({
@@ -29,29 +27,35 @@ const namedStart = ({ name }: ValueType) => ({
 
 /** Puts out events by the types of their sizes. `unfit` is called with the size of each for which there is none. */
 function takerOf(types: ReadonlyMap<number, ValueType>, put: Put, unfit: (bytes: number) => void): EventTaker {
-  const starts = new Map([...types].map(([size, type]) => [size, types.size > 1 ? namedStart(type) : EVENT]));
-  let [view, at, bytes, cpu]: Parameters<EventTaker["event"]> = [new DataView(new ArrayBuffer(0)), 0, 0, null];
-  const asBytes = new Map<number, ValueType>();
-  const write = (out: JsonText): void => {
+  const raw = new Map<number, ValueType>();
+  const layoutOf = (bytes: number) => {
     const type = types.get(bytes);
-    if (type === undefined && types.size > 0) unfit(bytes);
-    const { alone, after } = (starts.get(bytes) ?? RAW) as NonNullable<typeof EVENT>;
-    if (cpu === null) out.raw(alone);
+    if (type !== undefined) return { type, start: types.size > 1 ? namedStart(type) : EVENT };
+    if (types.size > 0) unfit(bytes);
+    const known = raw.get(bytes) ?? bytesType("bytes", bytes);
+    raw.set(bytes, known);
+    return { type: known, start: RAW };
+  };
+  // Kept from one event to the next, which mostly has the same size: this runs for each of them.
+  let [view, at, bytes, cpu]: Parameters<EventTaker["event"]> = [new DataView(new ArrayBuffer(0)), 0, -1, null];
+  let { type, start }: ReturnType<typeof layoutOf> = { type: bytesType("bytes", 0), start: RAW };
+  const write = (out: JsonText): void => {
+    if (cpu === null) out.raw(start.alone);
     else {
       out.raw(CPU);
       out.integer(cpu);
-      out.raw(after);
+      out.raw(start.after);
     }
-    if (type !== undefined) type.write(view, at, out);
-    else {
-      if (!asBytes.has(bytes)) asBytes.set(bytes, bytesType("bytes", bytes));
-      asBytes.get(bytes)?.write(view, at, out);
-    }
+    type.write(view, at, out);
     out.byte(CLOSE);
   };
   return {
-    event(...given) {
-      [view, at, bytes, cpu] = given;
+    event(memory, place, size, processor) {
+      if (size !== bytes) ({ type, start } = layoutOf(size));
+      view = memory;
+      at = place;
+      bytes = size;
+      cpu = processor;
       put.result(write);
     },
     lost: (count, processor) =>

@@ -2,7 +2,7 @@ import type { MapChangeAnswer } from "../../domain/answer.ts";
 import { mapKind } from "../../domain/map-kinds.ts";
 import { mapTypeJson } from "../../domain/kernel-words.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { wrongValue } from "../../object/btf-value.ts";
+import { shown, wrongValue } from "../../object/btf-value.ts";
 import type { Host } from "../../platform/host.ts";
 import { changingMap, factsOf } from "../map/change-map.ts";
 import { keyBytes, referenceOf, type TypedMap, valueBytes, valueWithProgram } from "../map/typed-map.ts";
@@ -19,6 +19,7 @@ const updateMap = (host: Host, request: UpdateMapRequest, context: Context): Pro
       throw wrongValue("mode", "values without keys are only added", "leave --create and --existing out");
     const program = request.program === null ? null : programIdOf(host, request.program, context);
     requireBoth(map, request);
+    if (program === null && !request.raw) requireId(map, request);
     const key = keyBytes(map, request.key);
     context.note(factsOf(map, key));
     const value = program === null ? valueBytes(map, request.value) : valueWithProgram(map, request.value, program);
@@ -26,6 +27,15 @@ const updateMap = (host: Host, request: UpdateMapRequest, context: Context): Pro
     open.update(key, value, { mode: request.mode, ...(reference === undefined ? {} : { reference }) });
     return { map_id: known.id, name: known.name, changed: 1 };
   });
+
+/** Throws INVALID_VALUE for a word that may be the name of a program: alone, a value is an ID. */
+function requireId({ open, known }: TypedMap, { value }: UpdateMapRequest): void {
+  const { reference } = mapKind(open.map);
+  if (reference?.kind !== "program" || !reference.required || typeof value !== "string" || /^[-+\d]/.test(value))
+    return;
+  const hint = `to name a program, type "bpfman map update ${known.id} KEY prog NAME"`;
+  throw wrongValue("value", `must be the ID of a program, not ${shown(value)}`, hint);
+}
 
 /** Throws INVALID_VALUE if one of two words is missing: the command line cannot tell which. */
 function requireBoth({ open, known }: TypedMap, { key, value, program }: UpdateMapRequest): void {

@@ -1,7 +1,7 @@
 /** Finds files in the runtime directory that no row names. */
 import { DISPATCHER_TYPES } from "../../domain/dispatcher.ts";
 import type { Host } from "../../platform/host.ts";
-import type { RowInBrief } from "../../platform/store.ts";
+import type { RowInBrief, RowsInOutline } from "../../platform/store.ts";
 import type { Context } from "../operation.ts";
 import { removeRecorded } from "../own-pins.ts";
 
@@ -31,10 +31,11 @@ export function listedOnce({ pins }: Host): Listing {
  */
 export function strayPins(host: Host, list: Listing, readRows: () => readonly RowInBrief[]): string[] {
   // Listed before the rows are read: any pin that exists now already had its row.
-  const found = pinsOfRows(host, list);
+  const names = namesOfRows(host, list);
   const ofChains = pinsOfChains(host, list);
-  if (found.length + ofChains.length === 0) return [];
-  if (ofChains.length === 0 && areRecorded(found, host.store.outline().pins)) return [];
+  if (names.programs.length + names.links.length + ofChains.length === 0) return [];
+  if (ofChains.length === 0 && areRecorded(host, names, outlineOf(host))) return [];
+  const found = pinsOfRows(host, names);
   const rows = readRows();
   const named = new Set(rows.flatMap((row) => ("pinPath" in row ? row.pinPath : [])));
   const chains = ofChains.length === 0 ? new Set<string>() : chainPins(host);
@@ -49,33 +50,64 @@ export function strayPins(host: Host, list: Listing, readRows: () => readonly Ro
  */
 export function isIntact(host: Host, list: Listing): boolean {
   const { pins, store, files } = host;
-  const { unsettled, pins: recorded } = store.outline();
-  if (unsettled > 0 || !areRecorded(pinsOfRows(host, list), recorded)) return false;
+  const outline = outlineOf(host);
+  if (outline.unsettled > 0 || !areRecorded(host, namesOfRows(host, list), outline)) return false;
   if (pinsOfChains(host, list).length > 0) return false;
   if (list(pins.paths.root).includes(nameOf(pins.paths.testDispatchers))) return false;
   const directories = list(`${pins.paths.root}/maps`);
   if (directories.length > 0) {
-    const inUse = new Set(store.mapUses().map(({ mapPinPath }) => mapPinPath));
+    const inUse = store.mapDirectories();
     if (!directories.every((name) => inUse.has(`${pins.paths.root}/maps/${name}`))) return false;
   }
-  const recordedBytecode = store.bytecodePaths();
-  return files.storedBytecode().every((digest) => recordedBytecode.has(files.bytecodePath(digest)));
+  const stored = files.storedBytecode().map(files.bytecodePath);
+  const areUsed = (paths: ReadonlySet<string>): boolean => stored.every((path) => paths.has(path));
+  return areUsed(new Set(outline.bytecode)) || areUsed(store.bytecodePaths());
 }
 
-/** The pins of programs and links that are there. */
-const pinsOfRows = ({ pins: { paths } }: Host, list: Listing): string[] => [
-  ...below(list, paths.root, /^prog_[0-9]+$/),
-  ...below(list, `${paths.root}/links`, /^[0-9]+(_[0-9]+)?$/),
+const PROGRAM = "prog_";
+const LINKS = "links";
+
+/** Names of what is there for programs and links. */
+interface Names {
+  readonly programs: readonly string[];
+  readonly links: readonly string[];
+}
+
+const namesOfRows = ({ pins: { paths } }: Host, list: Listing): Names => ({
+  programs: list(paths.root).filter((name) => name.startsWith(PROGRAM)),
+  links: list(`${paths.root}/${LINKS}`),
+});
+
+const outlineOf = ({ pins: { paths }, store }: Host): RowsInOutline => store.outline(`${paths.root}/${PROGRAM}`);
+
+/** The pins of programs and links among them. */
+const pinsOfRows = ({ pins: { paths } }: Host, { programs, links }: Names): string[] => [
+  ...below(() => programs, paths.root, /^prog_[0-9]+$/),
+  ...below(() => links, `${paths.root}/${LINKS}`, /^[0-9]+(_[0-9]+)?$/),
 ];
 
 const pinsOfChains = ({ pins: { paths } }: Host, list: Listing): string[] =>
   DISPATCHER_TYPES.flatMap((type) => below(list, paths.chains(type), CHAIN));
 
-/** Reports whether these are exactly the pins that rows record. */
-function areRecorded(found: readonly string[], pins: readonly string[]): boolean {
-  const recorded = new Set(pins);
+/**
+ * Reports whether these are exactly the pins that rows record. Thousands of programs are compared as numbers, by the engine; if
+ * that does not show it, the caller looks at one after the other.
+ */
+function areRecorded(host: Host, { programs, links }: Names, outline: RowsInOutline): boolean {
+  if (outline.pinnedElsewhere > 0) return false;
+  const ids = programs.map((name) => name.slice(PROGRAM.length)).join();
+  if (programs.length > 0 && NO_IDS.test(ids)) return false;
+  if (Buffer.compare(ascending(ids), ascending(outline.programs)) !== 0) return false;
+  const recorded = new Set(outline.links);
+  const found = pinsOfRows(host, { programs: [], links });
   return recorded.size === found.length && found.every((pin) => recorded.has(pin));
 }
+
+/** What is in no list of IDs. Without zeros at their front, equal numbers are equal names. */
+const NO_IDS = /[^0-9,]|(^|,)(0|,|$)/;
+
+const ascending = (ids: string): Uint8Array =>
+  new Uint8Array(new Float64Array(JSON.parse(`[${ids}]`) as number[]).sort().buffer);
 
 const nameOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 

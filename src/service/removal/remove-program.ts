@@ -13,7 +13,8 @@ import type { MapUsers } from "./map-users.ts";
 /** Removes the map pins that no other program uses, their directory if it is unused, and the bytecode, unless another row has the same. */
 function removeFiles(host: Host, program: ProgramRecord, users: MapUsers): void {
   removePins(host, users.pinsToRemove(program));
-  if (!users.shareDirectory(program)) host.pins.removeDirectory(program.mapPinPath);
+  if (host.pins.exists(program.mapPinPath) && !users.shareDirectory(program))
+    host.pins.removeDirectory(program.mapPinPath);
   if (host.store.bytecodeUses(program.bytecodePath) <= 1) host.files.removeBytecode(program.bytecodePath);
 }
 
@@ -90,11 +91,9 @@ export async function removeProgram(host: Host, row: ProgramRow, users: MapUsers
   });
   // The kernel frees a program shortly after its last reference is gone. Wait, because users check right away; others
   // may hold it.
-  const gone = await waitUntil(
-    host,
-    () => isGone(() => host.kernel.program(program.id) !== null),
-    PROGRAM_GONE_TIMEOUT_MS,
-  );
-  if (!gone)
-    context.log.info("the kernel still has the program: something else refers to it", { program_id: program.id });
+  context.waitAfterwards(async () => {
+    const isThere = (): boolean => host.kernel.program(program.id) !== null;
+    if (!(await waitUntil(host, () => isGone(isThere), PROGRAM_GONE_TIMEOUT_MS)))
+      context.log.info("the kernel still has the program: something else refers to it", { program_id: program.id });
+  });
 }

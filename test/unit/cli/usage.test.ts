@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { ATTACH_KINDS, PROGRAM_TYPES } from "../../../src/domain/kinds.ts";
+import { QUOTED_CHARS_MAX } from "../../../src/domain/limits.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { cli } from "../../fakes/cli-host.ts";
 
@@ -21,6 +22,19 @@ const XDP_WORDS = "aborted, drop, pass, tx, redirect, dispatcher_return";
 const TYPES = PROGRAM_TYPES.join(", ");
 
 const TWO_DASHES = (option: string): string => `an option's long name has two dashes: "${option}"`;
+
+test.each([
+  ["a key of digits", ["map", "lookup", "m", "0", "9".repeat(100_000)]],
+  ["a key that is nested too deeply", ["map", "lookup", "m", "[".repeat(50_000)]],
+  ["an ID", ["unload", "9".repeat(100_000)]],
+  ["a duration", ["watch", "--for", `${"9".repeat(50_000)}h`]],
+  ["an option", ["watch", `--${"x".repeat(50_000)}`]],
+  ["a command", ["x".repeat(50_000)]],
+])("%s that is endless is quoted in brief, without words of the engine", async (_, line) => {
+  const { code, err } = await cli(line);
+  expect({ code, isShort: err.length < 3 * QUOTED_CHARS_MAX }).toEqual({ code: 2, isShort: true });
+  expect(err).not.toMatch(/stack|Maximum/);
+});
 
 describe("wrong lines", () => {
   const cases: [line: string, message: string, hint: string | null][] = [

@@ -15,6 +15,7 @@ test.each([
   ["--o", ["--output"], ["--output"]],
   ["x", ["eth0", "lo"], []],
   ["", ["lo"], []],
+  ["-", ["d", "--"], ["--"]],
 ])("%j among %j", (wrong, names, found) => expect(nearest(wrong, names)).toEqual(found));
 
 test("a question names up to three", () => {

@@ -150,8 +150,18 @@ test("links and file systems are named", () => {
 
 test("it holds what usual commands need, and nothing else: code that runs rarely fetches node:fs", () => {
   expect(Object.keys(own).toSorted()).toEqual([
-    ...["accessSync", "closeSync", "constants", "existsSync", "fstatSync", "ftruncateSync", "lstatSync", "mkdirSync"],
-    ...["openSync", "readAtSync", "readTextSync", "readdirSync", "readlinkSync", "renameSync", "rmdirSync", "statSync"],
+    ...["accessSync", "closeSync", "constants", "existsSync", "fstatSync", "fsyncSync", "ftruncateSync", "lstatSync"],
+    ...[
+      "mkdirSync",
+      "openSync",
+      "readAtSync",
+      "readTextSync",
+      "readdirSync",
+      "readlinkSync",
+      "renameSync",
+      "rmdirSync",
+      "statSync",
+    ],
     ...["statfsSync", "touchSync", "unlinkSync", "writeSync", "writeTextSync"],
   ]);
 });

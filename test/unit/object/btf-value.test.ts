@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { parseExactJson } from "../../../src/domain/exact-json.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { type Btf, btfOf, openBtf, typeOf } from "../../../src/object/btf.ts";
-import { type ValueType, valueTypes } from "../../../src/object/btf-value.ts";
+import { bytesType, type ValueType, valueTypes } from "../../../src/object/btf-value.ts";
 import { namedSections, openElf, sectionFields } from "../../../src/object/elf.ts";
 import { memorySource, type Refuse } from "../../../src/object/fields.ts";
 import { JsonText } from "../../../src/object/json-text.ts";
@@ -201,6 +201,53 @@ describe("bytes and JSON are the same value", () => {
     const bytes = bytesOf(type, json);
     expect(jsonOf(type, bytes, true)).toBe(json);
     expect(bytesOf(type, '["0x1",18446744073709551615,"9007199254740992"]')).toEqual(bytes);
+  });
+
+  test("what is quoted of a wrong value is short, whatever was given", () => {
+    const refusal = (name: string, value: unknown): string => {
+      try {
+        typed(name).read(value, new DataView(new ArrayBuffer(64)), 0, "value");
+        return "";
+      } catch (thrown) {
+        return (thrown as BpfmanError).message;
+      }
+    };
+    for (const wrong of [10n ** 100_000n, "x".repeat(100_000), "9".repeat(100_000)])
+      for (const name of ["v_u32", "v_enum", "v_bool", "v_packet"]) {
+        const message = refusal(name, wrong);
+        expect({ name, isShort: message.length > 0 && message.length < 1000 }).toEqual({ name, isShort: true });
+      }
+    expect(refusal("v_text", "\ud800")).toBe("invalid value: it has half of a surrogate pair, which is no character");
+    expect(() => bytesType("bytes", 4).read("00", new DataView(new ArrayBuffer(4)), 0, "key")).toThrow(
+      'invalid key: must be 4 bytes in hex, as in "0a0a0a0a", not 1 byte',
+    );
+  });
+
+  test("numbers of every length keep all their digits, and every address its own", () => {
+    const powers = Array.from({ length: 20 }, (_, digits) => 10n ** BigInt(digits));
+    for (const number of powers.flatMap((power) => [
+      power - 1n,
+      power,
+      power + 1n,
+      (power * 123_456_789n) / 100_000_000n,
+    ])) {
+      if (number >= 2n ** 64n) continue;
+      for (const [name, least, most] of [
+        ["v_u64", 0n, 2n ** 64n - 1n],
+        ["v_s64", -(2n ** 63n), 2n ** 63n - 1n],
+        ["v_u32", 0n, 2n ** 32n - 1n],
+        ["v_s16", -(2n ** 15n), 2n ** 15n - 1n],
+      ] as const) {
+        for (const signed of [number, -number]) {
+          if (signed < least || signed > most) continue;
+          const type = typed(name);
+          expect(jsonOf(type, bytesOf(type, String(signed)))).toBe(String(signed));
+        }
+      }
+    }
+    const packet = typed("v_packet");
+    for (const address of ["0.0.0.0", "1.20.255.9", "255.255.255.255", "10.100.0.99"])
+      expect(jsonOf(packet, bytesOf(packet, `{"saddr":"${address}"}`))).toContain(`"saddr":"${address}"`);
   });
 
   test("members that are not given stay, and are 0 in a new value", () => {

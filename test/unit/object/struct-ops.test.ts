@@ -28,7 +28,7 @@ function seen(bytes: Uint8Array): [string, number][] {
   const btf = object.btf() as Btf;
   const datasec = section && findDatasec(btf, ".struct_ops");
   if (section === undefined || !datasec) return [];
-  const places = [...object.references(section.index).keys()];
+  const places = object.references(section.index).map(({ at }) => at);
   return membersOf(datasec).map((at) => {
     const [id, offset, size] = [0, 4, 8].map((field) => btf.types.u32(at + field)) as [number, number, number];
     const filled = places.filter((place) => place >= offset && place < offset + size);

@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, spyOn, test } from "bun:test";
 import type { Runtime } from "../../../src/platform/runtime.ts";
-import { createInvoke } from "../../../src/service/invoke.ts";
+import { SERIES_TURN_MS } from "../../../src/domain/limits.ts";
+import { createInvoke, Series } from "../../../src/service/invoke.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
 import { serviceObject } from "../../objects/service-object.ts";
 
@@ -92,4 +93,64 @@ test("where there is nothing yet, a change that cannot change anything makes not
   opened.splice(0);
   await invoke("link/detach", { linkId: 5 }).catch(() => {});
   expect(opened).toEqual(["lock", "write"]);
+});
+
+test("changes of a series share the lock and the look for what is left, but not for long, and not after a failure", async () => {
+  const happened: string[] = [];
+  const saying = (what: string, work: () => void): void => {
+    happened.push(what);
+    work();
+  };
+  const runtime: Runtime = {
+    ...bed.runtime,
+    openLock: async () => {
+      const port = await bed.runtime.openLock();
+      return {
+        acquire: async (timeoutMs, signal) => {
+          const lock = await port.acquire(timeoutMs, signal);
+          happened.push("lock");
+          return { release: (how) => saying("release", () => lock.release(how)) };
+        },
+      };
+    },
+    openHost: async (mode, owner) => {
+      const host = await bed.runtime.openHost(mode, owner);
+      const { pins, store } = host;
+      return {
+        ...host,
+        pins: { ...pins, prepare: () => saying("recover", pins.prepare) },
+        store: { ...store, flush: () => saying("flush", store.flush) },
+      };
+    },
+  };
+  const invoke = createInvoke(runtime);
+  const load = async () => (await invoke("program/load", REQUEST)).programs[0]?.record?.program_id;
+  const ids = [await load(), await load(), await load(), await load(), await load()];
+  const series = new Series();
+  const unload = (programId: unknown) =>
+    invoke("program/unload", { programId }, { series }).then(
+      () => happened.push("unloaded"),
+      (error) => happened.push(error.code),
+    );
+  happened.splice(0);
+  for (const id of [ids[0], ids[1], 4711, ids[2]]) await unload(id);
+  const [begin, end] = [
+    ["lock", "recover"],
+    ["flush", "release"],
+  ];
+  expect(happened).toEqual([...begin, "unloaded", "unloaded", ...end, "PROGRAM_NOT_FOUND", ...begin, "unloaded"]);
+
+  happened.splice(0);
+  const later = performance.now() + SERIES_TURN_MS;
+  const clock = spyOn(performance, "now").mockImplementation(() => later);
+  await unload(ids[3]);
+  clock.mockRestore();
+  expect(happened).toEqual([...end, "unloaded"]);
+  await unload(ids[4]);
+  await series.end();
+  await series.end();
+  expect(happened.slice(3)).toEqual([...begin, "unloaded", ...end]);
+  const { operations } = await invoke("history/list", {});
+  const ended = ["ok", "ok", "PROGRAM_NOT_FOUND", "ok", "ok", "ok"];
+  expect(operations.map(({ result }) => result).slice(-ended.length)).toEqual(ended);
 });
