@@ -27,7 +27,7 @@ const LIMIT_MS = 45 * 60_000;
 const OTHER: Processor = process.arch === "arm64" ? "x64" : "arm64";
 const MACHINES: readonly { readonly processor: Processor; readonly system: string; readonly kernel: string | null }[] =
   [
-    { processor: process.arch as Processor, system: "bookworm", kernel: null },
+    // Not bookworm: its systemd mounts a new /proc for some units, in which the boot ID is this machine's again.
     { processor: process.arch as Processor, system: "trixie", kernel: null },
     // The root of the virtual machines (scripts/vm/kernels.ts).
     { processor: OTHER, system: "bookworm", kernel: OTHER === "arm64" ? "arm64" : "6.12" },
