@@ -64,7 +64,7 @@ export function openPins(
     exists: (path) => failing("look at", path, () => fs.lstatSync(path) !== undefined),
     pinnedAt: (path) => {
       const stats = failing("look at", path, () => fs.lstatSync(path));
-      return stats === undefined ? null : new Date(Number(stats.changedAt() / 1_000_000n));
+      return stats === undefined ? null : new Date(stats.changedMs());
     },
     isDirectory: (path) => failing("look at", path, () => fs.lstatSync(path)?.isDirectory() === true),
     makeDirectory: (path) =>

@@ -52,6 +52,8 @@ export function nearest(wrong: string, names: Iterable<string>, count = 3): stri
   }
   const best = alike.reduce((least, { rank }) => Math.min(least, rank), limit);
   const found = [...alike.filter(({ rank }) => rank <= 2 * best), ...containing];
+  // Without its dashes, `--url` is a part of `--image-url`.
+  if (found.length === 0 && wanted.startsWith("--")) return nearest(wanted.slice(2), names, count);
   found.sort((x, y) => x.rank - y.rank || (x.name < y.name ? -1 : 1));
   return found.slice(0, count).map((entry) => entry.name);
 }

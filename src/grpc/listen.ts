@@ -159,7 +159,7 @@ async function deadSocketAt(path: string): Promise<Stats | null> {
   const there = lstatSync(path, { throwIfNoEntry: false });
   if (there === undefined) return null;
   if (!there.isSocket()) {
-    throw ioFailure(`there is a ${there.isDirectory() ? "directory" : "file that is no socket"}`, {
+    throw ioFailure(`there is a ${there.isDirectory() ? "directory" : "file that is not a socket"}`, {
       ...{ action: "serve on", path, code: "IO_FAILED" },
       hint: "remove it, or give another path",
     });

@@ -1,6 +1,6 @@
 /** Answers for programs: the stored record, and the current state in the kernel and on disk. */
 import type { KernelProgramAnswer, MapAnswer, ProgramAnswer, ProgramRecordAnswer } from "../domain/answer.ts";
-import { type ProgramId, programId } from "../domain/ids.ts";
+import { type MapId, type ProgramId, programId } from "../domain/ids.ts";
 import { programTypeJson } from "../domain/kernel-words.ts";
 import type { ProgramRecord } from "../domain/program.ts";
 import type { Host } from "../platform/host.ts";
@@ -60,11 +60,52 @@ export function kernelProgramAnswer(program: KernelProgram, record: ProgramRecor
   };
 }
 
-/** The answer for a managed program. Right after a load (`loaded`), statistics and map pins are omitted. */
-export function programAnswer(host: Host, record: ProgramRecord, view: "loaded" | "current"): ProgramAnswer {
-  const kernel = host.kernel.program(record.id);
-  const pinOf = new Map(record.maps.map((map) => [map.id, view === "loaded" ? null : map.pinPath]));
-  const maps = (kernel?.mapIds ?? []).map((id) => mapAnswer(host, id, pinOf.get(id) ?? null));
+/** The answer for a managed program. */
+export function programAnswer(host: Host, record: ProgramRecord): ProgramAnswer {
+  const pinOf = new Map(record.maps.map((map) => [map.id, map.pinPath]));
+  return answerFor(host, record, {
+    view: "current",
+    kernel: host.kernel.program(record.id),
+    map: (id) => mapAnswer(host, id, pinOf.get(id) ?? null),
+    users: (owner) => host.store.mapUsers(owner),
+  });
+}
+
+/**
+ * The answers right after a load, which has just asked the kernel about each program: without statistics and map pins. The programs
+ * have their maps in common.
+ */
+export function loadedAnswers(
+  host: Host,
+  programs: readonly { readonly record: ProgramRecord; readonly kernel: KernelProgram }[],
+): ProgramAnswer[] {
+  const common: Omit<Parts, "kernel"> = {
+    view: "loaded",
+    map: remembered((id) => mapAnswer(host, id, null)),
+    users: remembered((owner) => host.store.mapUsers(owner)),
+  };
+  return programs.map(({ record, kernel }) => answerFor(host, record, { ...common, kernel }));
+}
+
+function remembered<Key, Value>(read: (key: Key) => Value): (key: Key) => Value {
+  const known = new Map<Key, Value>();
+  return (key) => {
+    if (!known.has(key)) known.set(key, read(key));
+    return known.get(key) as Value;
+  };
+}
+
+interface Parts {
+  readonly view: "loaded" | "current";
+  /** Null if the kernel does not have it any more. */
+  readonly kernel: KernelProgram | null;
+  readonly map: (id: MapId) => MapAnswer | null;
+  /** The programs that use the maps of that one. */
+  readonly users: (owner: ProgramId) => readonly ProgramId[];
+}
+
+function answerFor(host: Host, record: ProgramRecord, { view, kernel, map, users }: Parts): ProgramAnswer {
+  const maps = (kernel?.mapIds ?? []).map(map);
   return {
     record: programRecordAnswer(record),
     status: {
@@ -78,7 +119,7 @@ export function programAnswer(host: Host, record: ProgramRecord, view: "loaded" 
       bytecode_present: host.files.bytecodeExists(record.bytecodePath),
       links: view === "loaded" ? [] : linkAnswers(host, host.store.links(record.id)),
       maps: maps.filter((map): map is MapAnswer => map !== null),
-      map_used_by: host.store.mapUsers(record.mapOwnerId ?? record.id),
+      map_used_by: users(record.mapOwnerId ?? record.id),
     },
   };
 }

@@ -422,7 +422,7 @@ function textType(name: string, bytes: number, numbers: Compiled): Compiled {
           ? wrongValue(path, `must be text, not ${shown(value)}`, `write it with quotes: '"${value}"'`)
           : mismatch(path, "text", value);
       }
-      if (!value.isWellFormed()) throw wrongValue(path, "it has half of a surrogate pair, which is no character");
+      if (!value.isWellFormed()) throw wrongValue(path, "half of a surrogate pair is not a character");
       const text = encoder.encode(value);
       if (text.length > bytes) throw wrongValue(path, `has ${text.length} bytes, and there is room for ${bytes}`);
       bytesAt(into, at, bytes).fill(0).set(text);

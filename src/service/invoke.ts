@@ -26,6 +26,8 @@ export type Invoke = <Name extends OperationName>(
  */
 export class Series {
   held: Held | null = null;
+  /** What was found to be gone for one of them may be what the next one is to remove. */
+  readonly recovered: Context["recovered"] = { programs: new Set(), links: new Set() };
 
   async end(): Promise<void> {
     const { held } = this;
@@ -160,7 +162,7 @@ function newCall(name: OperationName, runtime: Runtime, given: NonNullable<Param
     note: (more) => {
       call.facts = withFacts(call.facts, more);
     },
-    recovered: { programs: new Set(), links: new Set() },
+    recovered: given.series?.recovered ?? { programs: new Set(), links: new Set() },
     leave: () => {
       call.leaves = true;
     },

@@ -9,6 +9,8 @@ import { requireWhole } from "./whole.ts";
 
 /** WAL size that triggers a checkpoint, in pages of 4 KiB: about ten commands. */
 const WAL_PAGES_MAX = 100;
+/** More statements than there are. */
+const STATEMENTS_MAX = 200;
 /** Pause between attempts to switch to WAL mode. */
 const WAL_PAUSE_MS = 5;
 
@@ -147,6 +149,8 @@ interface Target {
 function configured({ path, file, flags }: Target, prepare: (database: Database) => void): Database {
   let database: Database | null = null;
   try {
+    // The first use of a statement costs more than ten others, and Bun would keep the first 20 for these.
+    Database.MAX_QUERY_CACHE_SIZE = STATEMENTS_MAX;
     database = new Database(file, flags);
     prepare(database);
     return database;

@@ -11,8 +11,8 @@ const CHUNK_BYTES = 65_536;
 
 export interface Reserve {
   /**
-   * Called by each writer: makes the reserve, or completes it, unless the disk would be nearly full with it. Returns
-   * whether the disk is nearly full.
+   * Called by each writer: makes the reserve, or completes it, unless the disk would be nearly full with it. Of a small disk, it
+   * takes up to half of what is free. Returns whether the disk is nearly full.
    */
   keep(): boolean;
   /**
@@ -34,8 +34,11 @@ export function reserveOf(path: string): Reserve {
       let room = RESERVE_BYTES;
       quietly(() => {
         room = available(path);
-        const missing = RESERVE_BYTES - size();
-        if (missing > 0 && room >= 2 * RESERVE_BYTES) grow(file, missing);
+        const kept = size();
+        const missing = Math.min(RESERVE_BYTES, Math.floor((room + kept) / 2)) - kept;
+        if (missing <= 0 || room - missing < RESERVE_STEP_BYTES / 2) return;
+        grow(file, missing);
+        room -= missing;
       });
       return room < RESERVE_STEP_BYTES;
     },

@@ -68,12 +68,13 @@ function check(path: string, { main, log, index }: Files, isLive: () => boolean)
 }
 
 function logProblem(path: string, files: Files): string | null {
+  let before = { index: readIndex(path, files.index), log: files.log };
   for (let look = 1; look <= LOOKS_MAX; look++) {
-    const before = { index: readIndex(path, files.index), log: fs.lstatSync(`${path}-wal`) };
     const problem = problemWith(path, before.index);
     if (problem === null) return null;
     const after = { index: readIndex(path, fs.lstatSync(`${path}-shm`)), log: fs.lstatSync(`${path}-wal`) };
     if (sameIndex(before.index, after.index) && sameLog(before.log, after.log)) return problem;
+    before = after;
   }
   return null;
 }

@@ -103,3 +103,24 @@ test.skipIf(!isRoot)("a full disk has room for removals, again and again, and fo
   open("write").close();
   expect(fs.statSync(directory.path(RESERVE)).size).toBe(RESERVE_BYTES);
 });
+
+test.skipIf(!isRoot).each(["600k", "1m", "2m"])("so has a disk of %s", (size) => {
+  fs.mkdirSync(directory.path("state"));
+  mount("-t", "tmpfs", "-o", `mode=0700,size=${size}`, "tmpfs", directory.path("state"));
+  const first = open("write");
+  for (let id = 1; id <= 3; id++) first.insertProgram(programRecordOf(id), "ready");
+  first.close();
+  fill();
+  expect(fs.statfsSync(directory.path("state")).bavail).toBe(0);
+  for (let id = 1; id <= 3; id++) {
+    const store = open("write");
+    store.makeRoom();
+    store.setProgramState(programId(id), "removing");
+    store.deleteProgram(programId(id));
+    store.appendOperation(ENDED);
+    store.close();
+  }
+  const after = open("write");
+  expect(after.programs()).toEqual([]);
+  after.close();
+});

@@ -11,10 +11,10 @@ function getProgram(host: Host, request: GetProgramRequest, context: Context): P
   const next = record === null ? successorOf(host, id) : null;
   if (next !== null) {
     context.log.warn(next.told);
-    const { record: its, status } = programAnswer(host, next.record, "current");
+    const { record: its, status } = programAnswer(host, next.record);
     return { record: its, status: { ...status, replaces: id } };
   }
-  const answer = record === null ? foreignProgramAnswer(host, id) : programAnswer(host, record, "current");
+  const answer = record === null ? foreignProgramAnswer(host, id) : programAnswer(host, record);
   if (answer === null) throw programMissing(host, id);
   return answer;
 }

@@ -14,12 +14,12 @@ import {
 } from "../../domain/program.ts";
 import { type ObjectForLibbpf, objectForLibbpf } from "../../object/object-file.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { programAnswer } from "../../inspect/program-answer.ts";
+import { loadedAnswers } from "../../inspect/program-answer.ts";
 import { readNamedObject } from "../read-object.ts";
 import type { Host } from "../../platform/host.ts";
 import type { PulledImage } from "../../platform/images.ts";
 import type { EarlierProgram } from "../../platform/store.ts";
-import type { LoadedObject, LoadedProgram } from "../../platform/kernel.ts";
+import type { KernelProgram, LoadedObject, LoadedProgram } from "../../platform/kernel.ts";
 import type { Sources } from "../../platform/runtime.ts";
 import { checkLabelled } from "../load/labelled.ts";
 import { loadedAlongside } from "../load/alongside.ts";
@@ -336,7 +336,9 @@ export async function load(host: Host, planned: LoadPlan, context: Context): Pro
           }
         }),
       );
-      return { programs: records.map((record) => programAnswer(host, record, "loaded")) };
+      const kernelOf = new Map(loaded.programs.map(({ kernel }) => [kernel.id, kernel]));
+      const programs = records.map((record) => ({ record, kernel: kernelOf.get(record.id) as KernelProgram }));
+      return { programs: loadedAnswers(host, programs) };
     } finally {
       loaded.close();
     }

@@ -153,7 +153,7 @@ async function replace(host: Host, input: ReplaceInput, context: Context): Promi
       const maps = next.maps.flatMap(({ name, pinPath }) => (pinPath === null ? [] : name));
       return {
         old_program_id: old.id,
-        program: programAnswer(host, requireProgram(host, next.id), "current"),
+        program: programAnswer(host, requireProgram(host, next.id)),
         swapped_links: its.filter(({ details }) => wayOf(details) === "swap").map(({ id }) => id),
         overlapped_links: its.filter(({ details }) => wayOf(details) === "beside").map(({ id }) => id),
         kept_maps: maps.filter((name) => planned.maps.reuse.has(name)),

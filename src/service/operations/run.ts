@@ -37,7 +37,7 @@ async function run(host: Host, input: RunInput, context: Context): Promise<RunAn
     }
     // Where a link is in its chain is known when all of them are there.
     return {
-      programs: programs.map((id) => programAnswer(host, requireProgram(host, id), "current")),
+      programs: programs.map((id) => programAnswer(host, requireProgram(host, id))),
       links: links.map((id) => linkAnswer(host, requireLink(host, linkId(id)))),
     };
   });

@@ -13,6 +13,7 @@ test.each([
   ["tc", ["tc-ingress", "tc-egress", "etc"], ["etc", "tc-egress", "tc-ingress"]],
   ["--output-format", ["--output", "--override"], ["--output"]],
   ["--o", ["--output"], ["--output"]],
+  ["--url", ["--image-url", "--output"], ["--image-url"]],
   ["x", ["eth0", "lo"], []],
   ["", ["lo"], []],
   ["-", ["d", "--"], ["--"]],

@@ -34,6 +34,7 @@ test("statuses are those of node:fs", () => {
         ...[theirs.mode, theirs.uid, theirs.nlink, theirs.size].map(Number),
         theirs.ino,
       ]);
+      expect([path, mine?.changedMs()]).toEqual([path, Number(theirs.ctimeMs)]);
       for (const is of ["isFile", "isDirectory", "isSymbolicLink", "isCharacterDevice"] as const)
         expect([path, is, mine?.[is]()]).toEqual([path, is, theirs[is]()]);
     }

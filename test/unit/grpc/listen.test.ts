@@ -72,7 +72,7 @@ test("what is no socket is left alone", async () => {
   writeFileSync(join(directory, "x.sock"), "mine");
   await expect(listenAt(server(), at("x.sock"))).rejects.toMatchObject({
     code: "IO_FAILED",
-    message: expect.stringContaining("no socket"),
+    message: expect.stringContaining("a file that is not a socket"),
   });
   expect(readFileSync(join(directory, "x.sock"), "utf8")).toBe("mine");
 });

@@ -217,7 +217,7 @@ describe("bytes and JSON are the same value", () => {
         const message = refusal(name, wrong);
         expect({ name, isShort: message.length > 0 && message.length < 1000 }).toEqual({ name, isShort: true });
       }
-    expect(refusal("v_text", "\ud800")).toBe("invalid value: it has half of a surrogate pair, which is no character");
+    expect(refusal("v_text", "\ud800")).toBe("invalid value: half of a surrogate pair is not a character");
     expect(() => bytesType("bytes", 4).read("00", new DataView(new ArrayBuffer(4)), 0, "key")).toThrow(
       'invalid key: must be 4 bytes in hex, as in "0a0a0a0a", not 1 byte',
     );

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { BY_ITSELF } from "../../../src/domain/history.ts";
 import { mapId, programId } from "../../../src/domain/ids.ts";
 import type { Host } from "../../../src/platform/host.ts";
-import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
+import { createInvoke, type Invoke, Series } from "../../../src/service/invoke.ts";
 import type { TestBed } from "../../fakes/fake-host.ts";
 import { beforeEachServiceBed } from "../../fakes/service-bed.ts";
 import { programRecordOf } from "../../fakes/records.ts";
@@ -109,6 +109,16 @@ test("unloading what has just been found to be gone succeeds, and says so", asyn
     "warn programs that lost their pins are gone; forgetting 1000",
     "warn links that lost their pins are gone; forgetting 2",
   ]);
+});
+
+test("so does unloading several of them by one command", async () => {
+  insertLost(3);
+  const series = new Series();
+  for (const programId of [1000, 1001, 1002]) {
+    const gone = { program_id: programId, detached: [], unloaded: true, already_gone: true };
+    expect(await invoke("program/unload", { programId }, { series })).toEqual(gone);
+  }
+  await series.end();
 });
 
 test("so does detaching", async () => {

@@ -160,3 +160,11 @@ test("bun:sqlite leaves the database readable to others", () => {
   expect(other.query("PRAGMA integrity_check").get()).toEqual({ integrity_check: "ok" });
   other.close();
 });
+
+test("a connection keeps its statements, however many there are", () => {
+  const database = openWriter({ path: directory.path("many.db"), busyTimeoutMs: 0 });
+  const first = database.query("SELECT 0");
+  for (let each = 1; each < 150; each++) database.query(`SELECT ${each}`);
+  expect(database.query("SELECT 0")).toBe(first);
+  database.close();
+});
