@@ -21,6 +21,7 @@ const SCRIPTS = [
   "scripts/build.ts",
   "scripts/bun-for.ts",
   "scripts/bundle.ts",
+  "scripts/constants.ts",
   "scripts/no-terminal.ts",
   "scripts/stages.ts",
 ];

@@ -2,6 +2,7 @@
 import { join, resolve } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
 import type { Processor } from "./bun-for.ts";
+import { constantsOf } from "./constants.ts";
 import { withStages } from "./stages.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
@@ -44,6 +45,17 @@ const STAGES = [
   ],
 ].map((roots) => roots.map((path) => join(ROOT, path)));
 
+/** Only numbers, which the bundler would define and export one by one. */
+export const NUMBERS = join(ROOT, "src/domain/limits.ts");
+
+/** Their exports are tables, most of them. */
+export const TABLES = [
+  "ffi/layout/generated.ts",
+  "src/domain/kernel-words.ts",
+  "src/domain/kinds.ts",
+  "src/domain/perf-events.ts",
+].map((path) => join(ROOT, path));
+
 /** An executable's path, for this machine's processor or for the one of the given Bun; or a directory for the bundle. */
 type Target =
   | { readonly executable: string }
@@ -58,6 +70,7 @@ type Target =
  * current directory. A directory has no stages, so that its metafile names each module.
  */
 export async function bundle(target: Target, commit: string): Promise<Bun.BuildOutput> {
+  const constants = "directory" in target ? null : await constantsOf(NUMBERS, TABLES);
   const output = await Bun.build({
     throw: false,
     entrypoints: [ENTRY],
@@ -66,8 +79,12 @@ export async function bundle(target: Target, commit: string): Promise<Bun.BuildO
     minify: true,
     splitting: true,
     metafile: true,
-    plugins: [withoutTerminal, ...("directory" in target ? [] : [withStages(ENTRY, STAGES)])],
-    define: { BPFMAN_VERSION: JSON.stringify(packageJson.version), BPFMAN_COMMIT: JSON.stringify(commit) },
+    plugins: [withoutTerminal, ...(constants === null ? [] : [withStages(ENTRY, STAGES, constants.read)])],
+    define: {
+      ...constants?.define,
+      BPFMAN_VERSION: JSON.stringify(packageJson.version),
+      BPFMAN_COMMIT: JSON.stringify(commit),
+    },
     ...("directory" in target
       ? { outdir: target.directory }
       : {

@@ -2,9 +2,11 @@
  * Joins modules that commands load one after the other, so that the executable reads a few chunks instead of a hundred:
  * the bundler makes a chunk for each set of `import()`s that leads to a module, and most sets lead to one.
  */
-import { readFileSync } from "node:fs";
 import { builtinModules } from "node:module";
 import { dirname, resolve } from "node:path";
+
+/** Returns a module's source. */
+type Read = (path: string) => string;
 
 interface Stage {
   readonly name: string;
@@ -21,13 +23,13 @@ interface Part {
 const transpiler = new Bun.Transpiler({ loader: "ts" });
 
 /** Returns the modules that these import statically, themselves included, and what each exports. */
-function closure(roots: readonly string[], known: (path: string) => boolean): Map<string, Part> {
+function closure(roots: readonly string[], read: Read, known: (path: string) => boolean): Map<string, Part> {
   const modules = new Map<string, Part>();
   const taken = new Set<string>();
   const pending = [...roots];
   for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
     if (modules.has(path) || known(path)) continue;
-    const { imports, exports } = transpiler.scan(readFileSync(path, "utf8"));
+    const { imports, exports } = transpiler.scan(read(path));
     const suffix = exports.some((each) => taken.has(each)) ? `$${modules.size}` : "";
     for (const each of exports) taken.add(each + suffix);
     modules.set(path, { exports, suffix });
@@ -47,7 +49,7 @@ const pathOf = (named: string, importer: string): string => {
 };
 
 /** Bundles one stage into the text of one module. What it imports of others, or later, is left to the whole bundle. */
-async function joined({ name, modules }: Stage): Promise<string> {
+async function joined({ name, modules }: Stage, read: Read): Promise<string> {
   const all = [...modules].map(([path, { exports, suffix }]) => {
     const names = exports.map((each) => `${each} as ${each}${suffix}`);
     return `export { ${names.join(", ")} } from ${JSON.stringify(path)};`;
@@ -67,6 +69,7 @@ async function joined({ name, modules }: Stage): Promise<string> {
             return kind === "import-statement" && modules.has(path) ? { path } : { path, external: true };
           });
           build.onLoad({ filter: /.*/, namespace: "stage" }, () => ({ contents: all.join("\n"), loader: "js" }));
+          build.onLoad({ filter: /\.ts$/ }, ({ path }) => ({ contents: read(path), loader: "ts" }));
         },
       },
     ],
@@ -81,17 +84,19 @@ async function joined({ name, modules }: Stage): Promise<string> {
  * imports a later one. Who imports a module of a stage gets the stage; who loads it later, a module that exports the
  * stage's part.
  */
-export function withStages(entry: string, others: readonly (readonly string[])[]): Bun.BunPlugin {
+export function withStages(entry: string, others: readonly (readonly string[])[], read: Read): Bun.BunPlugin {
   return {
     name: "stages",
     async setup(build) {
       const made: Stage[] = [];
       for (const [at, roots] of [[entry], ...others].entries()) {
-        const modules = closure(roots, (path) => made.some((stage) => stage.modules.has(path)));
+        const modules = closure(roots, read, (path) => made.some((stage) => stage.modules.has(path)));
         modules.delete(entry);
         made.push({ name: `stage-${at}`, modules });
       }
-      const texts = new Map(await Promise.all(made.map(async (each) => [each.name, await joined(each)] as const)));
+      const texts = new Map(
+        await Promise.all(made.map(async (each) => [each.name, await joined(each, read)] as const)),
+      );
       const stageOf = (path: string): Stage | undefined => made.find(({ modules }) => modules.has(path));
       build.onResolve({ filter: /\.ts$/ }, ({ path: named, importer, kind }) => {
         if (kind !== "import-statement") return undefined;
@@ -107,7 +112,7 @@ export function withStages(entry: string, others: readonly (readonly string[])[]
       build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
         const stage = stageOf(path);
         const part = stage?.modules.get(path);
-        if (stage === undefined || part === undefined) return undefined;
+        if (stage === undefined || part === undefined) return { contents: read(path), loader: "ts" };
         const names = part.exports.map((each) => `${each}${part.suffix} as ${each}`);
         return { contents: `export { ${names.join(", ")} } from ${JSON.stringify(stage.name)};`, loader: "js" };
       });

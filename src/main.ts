@@ -182,7 +182,7 @@ const interrupted = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => interrupted.abort());
 
 const args = process.argv.slice(2);
-if (args.length === WORKER.length && WORKER.every((word, index) => args[index] === word)) {
+if (args.length === WORKER.length && args[0] === WORKER[0] && args[1] === WORKER[1]) {
   const code = await runWorker(interrupted.signal);
   endAtOnce(code);
   process.exit(code);

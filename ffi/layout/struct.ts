@@ -15,8 +15,8 @@ export interface StructLayout {
 type FieldName<Layout extends StructLayout> = keyof Layout["fields"] & string;
 export type FieldValues<Layout extends StructLayout> = Partial<Record<FieldName<Layout>, number | bigint>>;
 
-function fieldOf(layout: StructLayout, name: string): Field {
-  const field = layout.fields[name];
+function fieldOf(fields: StructLayout["fields"], name: string): Field {
+  const field = fields[name];
   if (field === undefined) throw new RangeError(`the struct has no field "${name}"`);
   return field;
 }
@@ -47,40 +47,41 @@ function writeUnsigned(view: DataView, field: Field, value: number | bigint): vo
 export function encode<Layout extends StructLayout>(layout: Layout, values: FieldValues<Layout>): Memory {
   const memory = allocate(layout.size);
   const view = new DataView(memory.buffer);
+  const { fields } = layout;
   for (const name of Object.keys(values)) {
     const value = values[name as FieldName<Layout>];
-    if (value !== undefined) writeUnsigned(view, fieldOf(layout, name), value);
+    if (value !== undefined) writeUnsigned(view, fieldOf(fields, name), value);
   }
   return memory;
 }
 
 /** Reads the fields of a struct filled in by native code. A class, because a listing reads thousands. */
 export class StructReader<Layout extends StructLayout> {
-  readonly #layout: Layout;
+  readonly #fields: Layout["fields"];
   readonly #memory: Memory;
   readonly #view: DataView;
 
-  constructor(layout: Layout, memory: Memory) {
-    this.#layout = layout;
+  constructor({ fields }: Layout, memory: Memory) {
+    this.#fields = fields;
     this.#memory = memory;
     this.#view = new DataView(memory.buffer);
   }
 
   u16(name: FieldName<Layout>): number {
-    return this.#view.getUint16(fieldOf(this.#layout, name).offset, true);
+    return this.#view.getUint16(fieldOf(this.#fields, name).offset, true);
   }
 
   u32(name: FieldName<Layout>): number {
-    return this.#view.getUint32(fieldOf(this.#layout, name).offset, true);
+    return this.#view.getUint32(fieldOf(this.#fields, name).offset, true);
   }
 
   u64(name: FieldName<Layout>): bigint {
-    return this.#view.getBigUint64(fieldOf(this.#layout, name).offset, true);
+    return this.#view.getBigUint64(fieldOf(this.#fields, name).offset, true);
   }
 
   /** A copy. */
   bytes(name: FieldName<Layout>): Uint8Array {
-    const { offset, size } = fieldOf(this.#layout, name);
+    const { offset, size } = fieldOf(this.#fields, name);
     return this.#memory.slice(offset, offset + size);
   }
 

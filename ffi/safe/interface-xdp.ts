@@ -1,5 +1,5 @@
 import { ERRNO } from "../errno.ts";
-import { nested, readAttributes, readText, readU32, u32Attribute } from "../layout/netlink.ts";
+import { concatenated, nested, readAttributes, readText, readU32, u32Attribute } from "../layout/netlink.ts";
 import { allocate } from "../memory.ts";
 import { XDP_MODE_FLAGS, type XdpMode } from "./bpf-link.ts";
 import { SysError } from "../sys-error.ts";
@@ -61,7 +61,7 @@ export function isHeldByLink(
     u32Attribute(IFLA_XDP_EXPECTED_FD, other),
   );
   try {
-    routeRequest("RTM_SETLINK", Buffer.concat([body, xdp]));
+    routeRequest("RTM_SETLINK", concatenated(body, xdp));
     return false;
   } catch (thrown) {
     if (!(thrown instanceof SysError)) throw thrown;

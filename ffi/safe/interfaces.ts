@@ -1,5 +1,12 @@
 import { ERRNO } from "../errno.ts";
-import { eachAttribute, readAttributes, readText, textAttribute, u32Attribute } from "../layout/netlink.ts";
+import {
+  concatenated,
+  eachAttribute,
+  readAttributes,
+  readText,
+  textAttribute,
+  u32Attribute,
+} from "../layout/netlink.ts";
 import { SysError } from "../sys-error.ts";
 import { NLM_F, routeRequest } from "./rtnetlink.ts";
 
@@ -37,12 +44,12 @@ export function decodeNames(answer: Uint8Array): NetworkInterface | null {
 
 /** The interface with that name, or with that alternative name, in the current namespace; null when there is none. Throws SysError. */
 export function findInterface(name: string): NetworkInterface | null {
-  const bytes = Buffer.byteLength(name) + 1;
+  const bytes = new TextEncoder().encode(name).length + 1;
   if (name === "" || name.includes("\0") || bytes > ALTERNATIVE_NAME_BYTES) return null;
   // The kernel looks among alternative names too for a name that could be either.
   const wanted = textAttribute(bytes > NAME_BYTES ? IFLA.ALT_IFNAME : IFLA.IFNAME, name);
   try {
-    const [answer] = routeRequest("RTM_GETLINK", Buffer.concat([new Uint8Array(IFINFOMSG.bytes), MASK, wanted]));
+    const [answer] = routeRequest("RTM_GETLINK", concatenated(new Uint8Array(IFINFOMSG.bytes), MASK, wanted));
     return answer === undefined ? null : decodeNames(answer);
   } catch (thrown) {
     // Kernels without alternative names say EINVAL for them.
@@ -55,7 +62,7 @@ const MASK = u32Attribute(IFLA.EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 
 /** All network interfaces of the current namespace, by index: one dump. Throws SysError. */
 export function allInterfaces(): NetworkInterface[] {
-  const body = Buffer.concat([new Uint8Array(IFINFOMSG.bytes), MASK]);
+  const body = concatenated(new Uint8Array(IFINFOMSG.bytes), MASK);
   return routeRequest("RTM_GETLINK", body, NLM_F.DUMP)
     .map(decodeNames)
     .filter((found) => found !== null)

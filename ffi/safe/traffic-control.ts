@@ -1,5 +1,13 @@
 import { ERRNO } from "../errno.ts";
-import { nested, readAttributes, readText, readU32, textAttribute, u32Attribute } from "../layout/netlink.ts";
+import {
+  concatenated,
+  nested,
+  readAttributes,
+  readText,
+  readU32,
+  textAttribute,
+  u32Attribute,
+} from "../layout/netlink.ts";
 import { allocate } from "../memory.ts";
 import { SysError } from "../sys-error.ts";
 import { NLM_F, routeRequest } from "./rtnetlink.ts";
@@ -84,7 +92,7 @@ export function clsactKind(ifindex: number): string | null {
 /** Creates a clsact qdisc. Throws SysError: EEXIST if clsact or `ingress` exists, ENODEV. */
 export function createClsact(ifindex: number): void {
   const header = encodeHeader({ ifindex, handle: CLSACT_HANDLE, parent: CLSACT_PARENT, info: 0 });
-  routeRequest("RTM_NEWQDISC", Buffer.concat([header, textAttribute(TCA_KIND, "clsact")]), NLM_F.CREATE | NLM_F.EXCL);
+  routeRequest("RTM_NEWQDISC", concatenated(header, textAttribute(TCA_KIND, "clsact")), NLM_F.CREATE | NLM_F.EXCL);
 }
 
 /**
@@ -104,12 +112,12 @@ export function setBpfFilter(
     u32Attribute(TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT),
   );
   const flags = how === "create" ? NLM_F.CREATE | NLM_F.EXCL : NLM_F.REPLACE;
-  routeRequest("RTM_NEWTFILTER", Buffer.concat([filterHeader(place), KIND_BPF, options]), flags);
+  routeRequest("RTM_NEWTFILTER", concatenated(filterHeader(place), KIND_BPF, options), flags);
 }
 
 /** Deletes exactly this filter. Throws SysError: ENOENT or EINVAL if it does not exist, ENODEV. */
 export function deleteBpfFilter(place: TcFilterPlace): void {
-  routeRequest("RTM_DELTFILTER", Buffer.concat([filterHeader(place), KIND_BPF]));
+  routeRequest("RTM_DELTFILTER", concatenated(filterHeader(place), KIND_BPF));
 }
 
 export interface TcFilter {
@@ -130,14 +138,14 @@ export function filtersBeside(place: TcFilterPlace): TcFilter[] {
   const { ifindex, side, priority } = place;
   const parent = SIDE_PARENT[side];
   const header = encodeHeader({ ifindex, handle: 0, parent, info: priority * 0x1_0000 });
-  const answers = routeRequest("RTM_GETTFILTER", Buffer.concat([header, u32Attribute(TCA_CHAIN, 0)]), NLM_F.DUMP);
+  const answers = routeRequest("RTM_GETTFILTER", concatenated(header, u32Attribute(TCA_CHAIN, 0)), NLM_F.DUMP);
   return answers.flatMap((answer) => decodeFilter(answer, priority) ?? []);
 }
 
 /** The filters of one side in chain 0, of all priorities, protocols and kinds. None when interface or clsact are not there. */
 export function allFilters({ ifindex, side }: TcSide): TcFilter[] {
   const header = encodeHeader({ ifindex, handle: 0, parent: SIDE_PARENT[side], info: 0 });
-  const answers = routeRequest("RTM_GETTFILTER", Buffer.concat([header, u32Attribute(TCA_CHAIN, 0)]), NLM_F.DUMP);
+  const answers = routeRequest("RTM_GETTFILTER", concatenated(header, u32Attribute(TCA_CHAIN, 0)), NLM_F.DUMP);
   return answers.flatMap((answer) => decodeFilter(answer) ?? []);
 }
 

@@ -186,16 +186,17 @@ export const defineCommand = <F extends Fields>(definition: Definition<F>) => ({
 function project<F extends Fields>(definition: Definition<F>, grammar: "classic" | "noun"): Command {
   const { words = [], above = [], options, examples } = definition[grammar] ?? {};
   const isNoun = grammar === "noun";
-  const entries = Object.entries(definition.fields).flatMap(([name, field]) => {
-    if (isNoun && field.grammar === "classic") return [];
-    return [[name, isNoun && field.noun !== undefined ? vary(field, field.noun) : field]];
-  });
-  const fields: Fields = Object.fromEntries(entries);
+  const fields: Record<string, Field> = {};
+  for (const [name, field] of Object.entries<Field>(definition.fields)) {
+    if (isNoun && field.grammar === "classic") continue;
+    fields[name] = isNoun && field.noun !== undefined ? vary(field, field.noun) : field;
+  }
   const others = Object.keys(fields).filter((name) => ![...words, ...above].includes(name));
-  const twins = Object.entries(definition.examples ?? {}).flatMap(([does, lines]) => {
+  const twins: Example[] = [];
+  for (const [does, lines] of Object.entries(definition.examples ?? {})) {
     const line = lines[isNoun ? 1 : 0];
-    return line === null ? [] : [{ does, line }];
-  });
+    if (line !== null) twins.push({ does, line });
+  }
   return {
     description: definition.description,
     output: definition.output,
@@ -279,10 +280,11 @@ export const shownBelow = (node: Node): readonly Node[] =>
   isGroup(node) ? node.children.filter((child) => isGroup(child) || child.hidden !== true) : [];
 
 /** Returns the words that a path through the tree takes, starting with those of its groups. */
-export const wordsOf = (nodes: readonly Node[], command: Command | null): readonly Field[] => [
-  ...nodes.flatMap((node) => (isGroup(node) ? (node.args ?? []) : [])),
-  ...(command?.args ?? []),
-];
+export function wordsOf(nodes: readonly Node[], command: Command | null): readonly Field[] {
+  const words: Field[] = [];
+  for (const node of nodes) if (isGroup(node) && node.args !== undefined) words.push(...node.args);
+  return command === null ? words : [...words, ...command.args];
+}
 
 /** An error in the command line. */
 export const usageError = (message: string, hint: string | null = null): BpfmanError =>

@@ -99,7 +99,9 @@ export async function runCli(host: CliHost): Promise<number> {
   try {
     const next = await route(run.trail, host.env);
     if (next.kind === "help") {
-      host.out(await help().helpOf(run.trail, next.detail, host.stdoutColumns));
+      // The first `require` of a process costs six times as much as an `import()`.
+      const { helpOf } = await import("./render/help.ts");
+      host.out(await helpOf(run.trail, next.detail, host.stdoutColumns));
       return 0;
     }
     if (next.kind === "incomplete") {

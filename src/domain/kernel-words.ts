@@ -1,5 +1,5 @@
 /** Words for kernel enums (include/uapi/linux/bpf.h), by number. Unknown numbers print as `unknown(N)`. */
-import { KINDS, type ProgramType } from "./kinds.ts";
+import { ATTACHABLE_TYPES, KINDS, PROGRAM_TYPES, type ProgramType } from "./kinds.ts";
 
 interface ProgramTypeWords<Name extends string = string> {
   /** Without the BPF_PROG_TYPE_ prefix. */
@@ -197,6 +197,15 @@ export const kernelWordOf = (type: ProgramType): string => programTypeWord(KINDS
 
 /** The words the `--program-type` filter accepts besides bpfman's own types. */
 export const KERNEL_TYPE_WORDS: readonly string[] = PROGRAM_TYPE_WORDS.map((words) => words.text);
+
+/** All words that filters by type accept, and those of bpfman's own that are not the kernel's as well. */
+export const FILTER_WORDS: readonly string[] = [...new Set([...KERNEL_TYPE_WORDS, ...PROGRAM_TYPES])];
+export const OWN_WORDS: readonly string[] = PROGRAM_TYPES.filter((type) => !KERNEL_TYPE_WORDS.includes(type));
+
+/** The same for programs that can have links. */
+export const LINKED_KERNEL_WORDS: readonly string[] = [...new Set(ATTACHABLE_TYPES.map(kernelWordOf))];
+export const LINKED_WORDS: readonly string[] = [...new Set([...LINKED_KERNEL_WORDS, ...ATTACHABLE_TYPES])];
+export const OWN_LINKED_WORDS: readonly string[] = ATTACHABLE_TYPES.filter((type) => !KERNEL_TYPE_WORDS.includes(type));
 
 /** Returns the text word for a JSON word. Unknown words are returned unchanged. */
 export const programTypeTextOfJson = (word: string): string =>

@@ -1,3 +1,4 @@
+import { QUOTED_CHARS_MAX } from "../domain/limits.ts";
 import { printable, printableBlock } from "../domain/printable.ts";
 import type { ErrorCode, ErrorKind } from "./codes.ts";
 
@@ -65,6 +66,6 @@ export class BpfmanError extends Error {
 
 /** What is quoted can be as long as a command line or a JSON-RPC frame. */
 function brief(text: string): string {
-  const { QUOTED_CHARS_MAX: most } = require("../domain/limits.ts") as typeof import("../domain/limits.ts");
+  const most = QUOTED_CHARS_MAX;
   return text.length <= most ? text : text.replaceAll(RegExp(`"([^"\\s]{${most}})[^"\\s]+`, "g"), '"$1…');
 }

@@ -4,7 +4,7 @@ import type { LinkDraft, StorePort } from "../platform/store.ts";
 import { type Opened, type Reading, records, remove, select, transaction, update } from "./rows.ts";
 import { kernelLinkId, linkId, mapId, programId } from "../domain/ids.ts";
 import type { KernelAttachType } from "../domain/kernel-words.ts";
-import { CGROUP_KINDS, type CgroupKind } from "../domain/kinds.ts";
+import { CGROUP_KINDS } from "../domain/kinds.ts";
 import { PERF_EVENTS } from "../domain/perf-events.ts";
 import {
   type CgroupDetails,
@@ -53,7 +53,7 @@ const direction = oneOf(DIRECTIONS);
 const proceedOn = listOf(whole(-1));
 const pid = nullable(whole(1));
 
-const kprobe = shape<KprobeDetails>({ kind: oneOf(["kprobe", "kretprobe"]), fnName: text, offset: whole(0) });
+const kprobe = () => shape<KprobeDetails>({ kind: oneOf(["kprobe", "kretprobe"]), fnName: text, offset: whole(0) });
 const uprobeFile = {
   path: text,
   target: text,
@@ -62,39 +62,44 @@ const uprobeFile = {
   // Rows of before it was kept have none.
   fileId: (value: unknown, place: string) => (value === undefined ? null : nullable(text)(value, place)),
 };
-const uprobe = shape<UprobeDetails>({
-  kind: oneOf(["uprobe", "uretprobe"]),
-  ...uprobeFile,
-  fnName: nullable(text),
-  offset: whole(0),
-  fileOffset: whole(0),
-});
+const uprobe = () =>
+  shape<UprobeDetails>({
+    kind: oneOf(["uprobe", "uretprobe"]),
+    ...uprobeFile,
+    fnName: nullable(text),
+    offset: whole(0),
+    fileOffset: whole(0),
+  });
 const matched = { pattern: text, count: whole(1) };
-const kprobeMulti = shape<KprobeMultiDetails>({ kind: oneOf(["kprobe.multi", "kretprobe.multi"]), ...matched });
-const uprobeMulti = shape<UprobeMultiDetails>({
-  kind: oneOf(["uprobe.multi", "uretprobe.multi"]),
-  ...uprobeFile,
-  ...matched,
-});
-const tracing = shape<TracingDetails>({ kind: oneOf(["fentry", "fexit", "lsm", "tp_btf", "fmod_ret"]), fnName: text });
+const kprobeMulti = () => shape<KprobeMultiDetails>({ kind: oneOf(["kprobe.multi", "kretprobe.multi"]), ...matched });
+const uprobeMulti = () =>
+  shape<UprobeMultiDetails>({
+    kind: oneOf(["uprobe.multi", "uretprobe.multi"]),
+    ...uprobeFile,
+    ...matched,
+  });
+const tracing = () =>
+  shape<TracingDetails>({ kind: oneOf(["fentry", "fexit", "lsm", "tp_btf", "fmod_ret"]), fnName: text });
 
 /** The names of the kernel's constants that are in a row were there when it was written. */
 const attachType = text as Check<KernelAttachType>;
-const cgroup = shape<CgroupDetails>({
-  kind: oneOf(CGROUP_KINDS),
-  cgroup: text,
-  cgroupId: whole(1),
-  attachType,
-  priority: whole(0),
-});
+const cgroup = () =>
+  shape<CgroupDetails>({
+    kind: oneOf(CGROUP_KINDS),
+    cgroup: text,
+    cgroupId: whole(1),
+    attachType,
+    priority: whole(0),
+  });
 const wordOf = <Word extends string>(numbers: Readonly<Record<Word, number>>) => oneOf(Object.keys(numbers) as Word[]);
 
-const DETAILS: { readonly [Kind in LinkKind]: Check<LinkDetails> } = {
-  xdp: shape<XdpDetails>({ kind: oneOf(["xdp"]), ...network, position: whole(0), proceedOn }),
-  tc: shape<TcDetails>({ kind: oneOf(["tc"]), ...network, direction, position: whole(0), proceedOn }),
-  tcx: shape<TcxDetails>({ kind: oneOf(["tcx"]), ...network, direction }),
-  tracepoint: shape<TracepointDetails>({ kind: oneOf(["tracepoint"]), group: text, name: text }),
-  raw_tp: shape<RawTpDetails>({ kind: oneOf(["raw_tp"]), name: text }),
+/** Made for the kinds that there are rows of: together they take longer than a short list. */
+const DETAILS: { readonly [Kind in LinkKind]: () => Check<LinkDetails> } = {
+  xdp: () => shape<XdpDetails>({ kind: oneOf(["xdp"]), ...network, position: whole(0), proceedOn }),
+  tc: () => shape<TcDetails>({ kind: oneOf(["tc"]), ...network, direction, position: whole(0), proceedOn }),
+  tcx: () => shape<TcxDetails>({ kind: oneOf(["tcx"]), ...network, direction }),
+  tracepoint: () => shape<TracepointDetails>({ kind: oneOf(["tracepoint"]), group: text, name: text }),
+  raw_tp: () => shape<RawTpDetails>({ kind: oneOf(["raw_tp"]), name: text }),
   kprobe,
   kretprobe: kprobe,
   uprobe,
@@ -108,34 +113,49 @@ const DETAILS: { readonly [Kind in LinkKind]: Check<LinkDetails> } = {
   "uprobe.multi": uprobeMulti,
   "uretprobe.multi": uprobeMulti,
   fmod_ret: tracing,
-  freplace: shape<FreplaceDetails>({
-    kind: oneOf(["freplace"]),
-    targetProgramId: (...at) => programId(id(...at)),
-    fnName: text,
-  }),
-  iter: shape<IterDetails>({ kind: oneOf(["iter"]), target: text, mapId: nullable((...at) => mapId(id(...at))) }),
-  perf_event: shape<PerfEventDetails>({
-    kind: oneOf(["perf_event"]),
-    event: oneOf(PERF_EVENTS),
-    cpu: nullable(whole(0)),
-    pid,
-    period: nullable(whole(1)),
-    frequency: nullable(whole(1)),
-  }),
-  ...(Object.fromEntries(CGROUP_KINDS.map((kind) => [kind, cgroup])) as Record<CgroupKind, Check<CgroupDetails>>),
-  sk_lookup: shape<SkLookupDetails>({ kind: oneOf(["sk_lookup"]), netns: nullable(text), nsid: whole(0) }),
-  netfilter: shape<NetfilterDetails>({
-    kind: oneOf(["netfilter"]),
-    netns: nullable(text),
-    nsid: whole(0),
-    protocol: wordOf(NETFILTER_PROTOCOLS),
-    hook: wordOf(NETFILTER_HOOKS),
-    priority: whole(-0x8000_0000),
-    defrag: truth,
-  }),
+  freplace: () =>
+    shape<FreplaceDetails>({
+      kind: oneOf(["freplace"]),
+      targetProgramId: (...at) => programId(id(...at)),
+      fnName: text,
+    }),
+  iter: () => shape<IterDetails>({ kind: oneOf(["iter"]), target: text, mapId: nullable((...at) => mapId(id(...at))) }),
+  perf_event: () =>
+    shape<PerfEventDetails>({
+      kind: oneOf(["perf_event"]),
+      event: oneOf(PERF_EVENTS),
+      cpu: nullable(whole(0)),
+      pid,
+      period: nullable(whole(1)),
+      frequency: nullable(whole(1)),
+    }),
+  cgroup_device: cgroup,
+  cgroup_skb: cgroup,
+  cgroup_sock: cgroup,
+  cgroup_sock_addr: cgroup,
+  cgroup_sockopt: cgroup,
+  cgroup_sysctl: cgroup,
+  sockops: cgroup,
+  sk_lookup: () => shape<SkLookupDetails>({ kind: oneOf(["sk_lookup"]), netns: nullable(text), nsid: whole(0) }),
+  netfilter: () =>
+    shape<NetfilterDetails>({
+      kind: oneOf(["netfilter"]),
+      netns: nullable(text),
+      nsid: whole(0),
+      protocol: wordOf(NETFILTER_PROTOCOLS),
+      hook: wordOf(NETFILTER_HOOKS),
+      priority: whole(-0x8000_0000),
+      defrag: truth,
+    }),
 };
 const kind = oneOf(Object.keys(DETAILS) as LinkKind[]);
-const details = json((value, place) => DETAILS[kind(fields(value, place).kind, `${place}.kind`)](value, place));
+const checks = new Map<LinkKind, Check<LinkDetails>>();
+const details = json((value, place) => {
+  const found = kind(fields(value, place).kind, `${place}.kind`);
+  const check = checks.get(found) ?? DETAILS[found]();
+  checks.set(found, check);
+  return check(value, place);
+});
 const optionalId = nullable(id);
 
 /** Throws Undecodable. */

@@ -1,6 +1,13 @@
 /** Commands that list programs and links. */
-import { KERNEL_TYPE_WORDS, kernelWordOf } from "../../domain/kernel-words.ts";
-import { ATTACHABLE_TYPES, PROGRAM_TYPES, type ProgramType } from "../../domain/kinds.ts";
+import {
+  FILTER_WORDS,
+  KERNEL_TYPE_WORDS,
+  LINKED_KERNEL_WORDS,
+  LINKED_WORDS,
+  OWN_LINKED_WORDS,
+  OWN_WORDS,
+} from "../../domain/kernel-words.ts";
+import { ATTACHABLE_TYPES } from "../../domain/kinds.ts";
 import {
   defineCommand,
   ifGiven,
@@ -18,13 +25,7 @@ import { oneOf } from "../parse/word.ts";
 import { renderLinkList, renderProgramList } from "../render/lists.ts";
 import type { Look } from "../render/table.ts";
 
-/** The kernel's words, and bpfman's own types. */
-const FILTER_WORDS: readonly string[] = [...new Set([...KERNEL_TYPE_WORDS, ...PROGRAM_TYPES])];
-/** Names those of bpfman's own types that are not the kernel's words too. */
-const ownWords = (types: readonly ProgramType[]): string =>
-  `bpfman's own types are accepted too: ${types.filter((type) => !KERNEL_TYPE_WORDS.includes(type)).join(", ")}.`;
-/** The kernel's words for programs that can have links. */
-const LINKED_WORDS = [...new Set(ATTACHABLE_TYPES.map(kernelWordOf))];
+const ownWords = (words: readonly string[]): string => `bpfman's own types are accepted too: ${words.join(", ")}.`;
 const parseFilterWord = oneOf("program type", FILTER_WORDS);
 
 const PROGRAM_TYPE = several(
@@ -40,7 +41,7 @@ const PROGRAM_TYPE = several(
       "",
       `[possible values: ${KERNEL_TYPE_WORDS.join(", ")}]`,
       "",
-      ownWords(PROGRAM_TYPES),
+      ownWords(OWN_WORDS),
     ],
     noun: {
       takes: "commas",
@@ -172,14 +173,14 @@ export const listLinks = defineCommand({
       doc: ["Show only links of this application.", "Example: --application go-app"],
     }),
     programType: vary(PROGRAM_TYPE, {
-      choices: [...new Set([...LINKED_WORDS, ...ATTACHABLE_TYPES])],
+      choices: LINKED_WORDS,
       doc: [
         "Show only links of programs of this type.",
         "Example: --program-type xdp",
         "",
-        `[possible values: ${LINKED_WORDS.join(", ")}]`,
+        `[possible values: ${LINKED_KERNEL_WORDS.join(", ")}]`,
         "",
-        ownWords(ATTACHABLE_TYPES),
+        ownWords(OWN_LINKED_WORDS),
       ],
     }),
     metadataSelector: METADATA_SELECTOR,

@@ -31,12 +31,13 @@ export function givenFor(
  */
 export async function readValues<F extends Fields>(fields: F, { env, ...given }: Given): Promise<Values<F>> {
   const parsed = await parse(fields, given);
-  const entries = Object.entries(fields).map(([name, field]) => {
+  const values: Record<string, unknown> = {};
+  for (const [name, field] of Object.entries<Field>(fields)) {
     const items = parsed.get(field) ?? [];
     const stated = field.env === undefined ? undefined : env[field.env];
-    return [name, field.gather(items.length === 0 && stated ? [field.parse(stated, ` in ${field.env}`)] : items)];
-  });
-  return Object.fromEntries(entries);
+    values[name] = field.gather(items.length === 0 && stated ? [field.parse(stated, ` in ${field.env}`)] : items);
+  }
+  return values as Values<F>;
 }
 
 /**
@@ -48,11 +49,14 @@ async function parse(
   { places, words, options, noun }: Omit<Given, "env">,
 ): Promise<ReadonlyMap<Field, readonly unknown[]>> {
   const entries = Object.entries(fields);
-  const parameters = places.flatMap((place) => entries.filter(([, field]) => field === place));
-  const known = Object.values(fields).filter((field) => !places.includes(field));
-  const own = options.filter(({ field }) => known.some(({ long }) => long === field?.long));
+  const parameters: [name: string, field: Field][] = [];
+  for (const place of places) for (const entry of entries) if (entry[1] === place) parameters.push(entry);
+  const known = new Map<string, Field>();
+  for (const [, field] of entries) if (!places.includes(field)) known.set(field.long, field);
+  const own = options.filter(({ field }) => field !== null && known.has(field.long));
   // cleye need not know of options that are not given.
-  const flags = known.filter(({ long }) => own.some(({ field }) => field?.long === long));
+  const named = new Set(own.map(({ field }) => field?.long));
+  const flags = [...known.values()].filter(({ long }) => named.has(long));
   // Without options and words, cleye need not be loaded.
   if (own.length === 0 && (parameters.length === 0 || words.length === 0)) return new Map();
 

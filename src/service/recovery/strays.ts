@@ -86,8 +86,11 @@ const pinsOfRows = ({ pins: { paths } }: Host, { programs, links }: Names): stri
   ...below(() => links, `${paths.root}/${LINKS}`, /^[0-9]+(_[0-9]+)?$/),
 ];
 
-const pinsOfChains = ({ pins: { paths } }: Host, list: Listing): string[] =>
-  DISPATCHER_TYPES.flatMap((type) => below(list, paths.chains(type), CHAIN));
+function pinsOfChains({ pins: { paths } }: Host, list: Listing): string[] {
+  const found: string[] = [];
+  for (const type of DISPATCHER_TYPES) found.push(...below(list, paths.chains(type), CHAIN));
+  return found;
+}
 
 /**
  * Reports whether these are exactly the pins that rows record. Thousands of programs are compared as numbers, by the engine; if

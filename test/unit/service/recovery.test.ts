@@ -115,7 +115,7 @@ test("so does unloading several of them by one command", async () => {
   insertLost(3);
   const series = new Series();
   for (const programId of [1000, 1001, 1002]) {
-    const gone = { program_id: programId, detached: [], unloaded: true, already_gone: true as const };
+    const gone = { program_id: programId, detached: [], unloaded: true, already_gone: true } as const;
     expect(await invoke("program/unload", { programId }, { series })).toEqual(gone);
   }
   await series.end();
