@@ -32,6 +32,8 @@ const VIRTIOFSD = ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"];
 const SOCKET_WAIT_MS = 5_000;
 /** A boot takes about ten seconds on an idle host; one that takes this long has hung. */
 const BOOT_LIMIT_MS = 3 * 60_000;
+/** systemd starts many programs besides. */
+const SYSTEM_BOOT_LIMIT_MS = 10 * 60_000;
 /** The script gives a sign of life every 20 seconds (scripts/vm.ts); a machine that is silent for this long has died. */
 const SILENCE_LIMIT_MS = 3 * 60_000;
 const SILENCE_CHECK_MS = 10_000;
@@ -202,11 +204,9 @@ export async function boot(
       died = fault === "machine";
       stop();
     };
+    const bootLimitMs = options.init === undefined ? BOOT_LIMIT_MS : SYSTEM_BOOT_LIMIT_MS;
     const timers = [
-      setTimeout(
-        () => stopFor(`the script did not start within ${secondsOf(BOOT_LIMIT_MS)}`, "machine"),
-        BOOT_LIMIT_MS,
-      ),
+      setTimeout(() => stopFor(`the script did not start within ${secondsOf(bootLimitMs)}`, "machine"), bootLimitMs),
     ];
     const watch = () => {
       clearTimeout(timers.shift());

@@ -51,8 +51,6 @@ if [ -n "$init" ]; then
   wanted=run/systemd/system/multi-user.target.wants
   $b mkdir -p "$wanted"
   $b cat >run/systemd/system/vm.service <<UNIT
-[Unit]
-After=multi-user.target
 [Service]
 Environment=HOME=/root TERM=dumb
 ExecStart=/bin/bash $script

@@ -62,7 +62,7 @@ test("an update keeps a changed configuration, the group, and what runs", async 
 
 test("erased, it leaves what runs, the database, the changed configuration and the group", () => {
   root.sh("rpm -e --nodeps bpfman");
-  const elsewhere = "-not -path '*/root/*' -not -path '/var/cache/man/*' -not -path '/var/lib/bpfman/*'";
+  const elsewhere = `-not -path "$HOME/*" -not -path '/var/cache/man/*' -not -path '/var/lib/bpfman/*'`;
   const left = root.sh(`find / -xdev -name '*bpfman*' ${elsewhere} | sort`);
   expect(left).toBe("/etc/bpfman\n/etc/bpfman/bpfman.toml.rpmsave\n/var/lib/bpfman\n");
   expect(root.sh("ls -d /run/bpfman/fs; grep -c ^bpfman: /etc/group")).toBe("/run/bpfman/fs\n1\n");
