@@ -99,7 +99,7 @@ function pinsOfChains({ pins: { paths } }: Host, list: Listing): string[] {
 function areRecorded(host: Host, { programs, links }: Names, outline: RowsInOutline): boolean {
   if (outline.pinnedElsewhere > 0) return false;
   const ids = programs.map((name) => name.slice(PROGRAM.length)).join();
-  if (programs.length > 0 && NO_IDS.test(ids)) return false;
+  if (programs.length > 0 && (NO_IDS.test(ids) || programs.some((name) => name.includes(",")))) return false;
   if (Buffer.compare(ascending(ids), ascending(outline.programs)) !== 0) return false;
   const recorded = new Set(outline.links);
   const found = pinsOfRows(host, { programs: [], links });
@@ -140,18 +140,11 @@ function chainPins(host: Host): Set<string> {
 }
 
 /**
- * Returns a warning about pins without rows; null if there are none. The revision before the recorded one of its hook is not
- * meant: a change removes it last, and if it died, the next one does.
+ * Returns a warning about pins without rows; null if there are none. What a change was going to remove is recorded until it is
+ * gone: if it died, the next one removes it.
  */
 export function strayWarning(host: Host, list: Listing, readRows: () => readonly RowInBrief[]): string | null {
-  const stray = strayPins(host, list, readRows);
-  if (stray.length === 0) return null;
-  const chains = host.store.dispatchers();
-  const isEarlier = (directory: string): boolean => {
-    const revision = Number(/[0-9]+$/.exec(directory)?.[0]);
-    return chains.some((each) => revision < each.revision && host.pins.paths.revision(each, revision) === directory);
-  };
-  const pins = stray.filter((pin) => !isEarlier(pin));
+  const pins = strayPins(host, list, readRows).filter((pin) => host.store.recordedPins(pin).length === 0);
   if (pins.length === 0) return null;
   return (
     `pins that the database does not record: ${inBrief(pins)}; rows were lost, or the pins belong to another ` +

@@ -316,6 +316,10 @@ describe.each(Object.entries(CASES))("%s", (_, { ext, prepare }) => {
       bed.kernel.closeAll();
       // Whoever runs, somebody does.
       expect(bed.inspect(running).kernel.filter((id) => id === 0)).toEqual([]);
+      // What the next command removes is no reason to worry for whoever only looks.
+      bed.logged.length = 0;
+      await invoke("program/list", {});
+      expect({ step, warnings: bed.logged.filter((line) => line.startsWith("warn ")) }).toEqual({ step, warnings: [] });
       await nextCommand();
       ends.add(expectWhole(olds));
       expect(bed.inspect(running).kernel).toHaveLength(count);
