@@ -56,6 +56,7 @@ export class OpenObject {
   private table: SymbolTable | undefined;
   private types: Btf | null | undefined;
   private readonly tables = new Map<number, Relocations>();
+  private relocationBytes = 0;
   private readonly referring = new Map<number, Relocations>();
 
   /** All methods throw the error of `refuse` if the object is malformed. */
@@ -123,6 +124,9 @@ export class OpenObject {
   relocations(table: NamedSection): Relocations {
     const known = this.tables.get(table.index);
     if (known !== undefined) return known;
+    // Each table is kept, and any number of sections may be the same bytes of a file.
+    this.relocationBytes += table.size;
+    if (this.relocationBytes > this.bytes.length) throw this.elf.refuse("its tables of relocations overlap");
     const words = sectionFields(this.elf, table, "relocations").words();
     const count = Math.floor((words.length * 4) / RELOCATION_BYTES);
     const relocations = { offsets: new Float64Array(count), symbols: new Uint32Array(count) };
