@@ -28,7 +28,7 @@ export interface Reserve {
 export function reserveOf(path: string): Reserve {
   const file = `${path}-reserve`;
   const size = (): number => fs.lstatSync(file)?.size ?? 0;
-  let isReleased = false;
+  let given = 0;
   return {
     keep() {
       let room = RESERVE_BYTES;
@@ -46,13 +46,13 @@ export function reserveOf(path: string): Reserve {
       quietly(() => {
         const kept = size();
         if (kept === 0 || available(path) >= RESERVE_STEP_BYTES) return;
-        isReleased = true;
-        withFile(file, (fd) => fs.ftruncateSync(fd, Math.max(0, kept - RESERVE_STEP_BYTES)));
+        given = Math.min(kept, RESERVE_STEP_BYTES);
+        withFile(file, (fd) => fs.ftruncateSync(fd, kept - given));
       });
     },
     takeBack() {
-      if (isReleased) quietly(() => grow(file, Math.min(RESERVE_BYTES - size(), available(path))));
-      isReleased = false;
+      if (given > 0) quietly(() => grow(file, Math.min(given, available(path))));
+      given = 0;
     },
   };
 }

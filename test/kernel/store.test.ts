@@ -104,6 +104,27 @@ test.skipIf(!isRoot)("a full disk has room for removals, again and again, and fo
   expect(fs.statSync(directory.path(RESERVE)).size).toBe(RESERVE_BYTES);
 });
 
+test.skipIf(!isRoot)("a removal takes back for later ones what it was given, and leaves others the rest", () => {
+  const state = directory.path("state");
+  fs.mkdirSync(state);
+  mount("-t", "tmpfs", "-o", "mode=0700,size=1m", "tmpfs", state);
+  const first = open("write");
+  first.insertProgram(programRecordOf(1), "ready");
+  first.close();
+  const kept = fs.statSync(directory.path(RESERVE)).size;
+  fill();
+  const FREE_BYTES = 128 * 1024;
+  fs.truncateSync(directory.path("state/filler"), fs.statSync(directory.path("state/filler")).size - FREE_BYTES);
+  const store = open("write");
+  store.makeRoom();
+  store.deleteProgram(programId(1));
+  store.appendOperation(ENDED);
+  expect(fs.statSync(directory.path(RESERVE)).size).toBe(kept);
+  const { bavail, bsize } = fs.statfsSync(state);
+  expect(bavail * bsize).toBeGreaterThan(0);
+  store.close();
+});
+
 test.skipIf(!isRoot).each(["600k", "1m", "2m"])("so has a disk of %s", (size) => {
   fs.mkdirSync(directory.path("state"));
   mount("-t", "tmpfs", "-o", `mode=0700,size=${size}`, "tmpfs", directory.path("state"));
