@@ -28,12 +28,11 @@ const isData = (value: unknown): value is object =>
 
 /** Returns an expression for a table, for less than what making its objects one by one costs. */
 function expressionFor(table: object): string {
-  const text = JSON.stringify(table);
-  if (Array.isArray(table) || !Object.values(table).some(isObject)) return `JSON.parse(${JSON.stringify(text)})`;
-  const values = Object.entries(table).map(([name, value]) => [
-    name,
-    isObject(value) || typeof value === "string" ? JSON.stringify(value) : value,
-  ]);
+  const values = Object.entries(table).map(([name, value]) => [name, isObject(value) ? JSON.stringify(value) : value]);
+  const isMixed = Object.values(table).some((value) => typeof value === "string");
+  if (Array.isArray(table) || isMixed || !Object.values(table).some(isObject)) {
+    return `JSON.parse(${JSON.stringify(JSON.stringify(table))})`;
+  }
   return `new Proxy(${JSON.stringify(Object.fromEntries(values))}, parsing)`;
 }
 

@@ -390,7 +390,7 @@ function decodedNames(bytes: Uint8Array): string[] {
   const characters = new TextDecoder("latin1").decode(bytes);
   const names = namesIn(bytes, characters, (begin, end) => characters.slice(begin, end));
   if (ASCII.test(names.join(""))) return names;
-  const decoder = new TextDecoder();
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   return namesIn(bytes, characters, (begin, end) => decoder.decode(bytes.subarray(begin, end)));
 }
 

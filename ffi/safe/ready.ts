@@ -52,7 +52,7 @@ const PIPE_BYTES = 1024 * 1024;
 
 /**
  * Lets a pipe hold 1 MiB instead of 64 KiB, so that a reader that pauses does not stop the writer. Returns another descriptor of
- * it, which writes as much as there is room for and never blocks; null if this is no pipe, or cannot be opened anew. The given
+ * it, which writes as much as there is room for and never blocks; null if this is no pipe, may hold no more, or cannot be opened anew. The given
  * descriptor stays as it is, because other processes share its flags.
  */
 export function openOwnEnd(fd: number): number | null {

@@ -155,15 +155,10 @@ export class JsonText {
       this.#length = writeDigits(bytes, this.#length, small, digits);
       return;
     }
-    const upper = Math.floor(rest / EIGHT_DIGITS);
+    const upper = Math.floor(rest / EIGHT_DIGITS) | 0;
     const lower = (rest - upper * EIGHT_DIGITS) | 0;
-    let to = this.#length;
-    if (upper < EIGHT_DIGITS) to = writeDigits(bytes, to, upper | 0, digitsOf(upper | 0));
-    else {
-      const top = Math.floor(upper / EIGHT_DIGITS) | 0;
-      to = writeDigits(bytes, to, top, digitsOf(top));
-      to = writeDigits(bytes, to, (upper - top * EIGHT_DIGITS) | 0, 8);
-    }
+    // A double holds no more than sixteen digits exactly.
+    const to = writeDigits(bytes, this.#length, upper, digitsOf(upper));
     this.#length = writeDigits(bytes, to, lower, 8);
   }
 

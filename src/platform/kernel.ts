@@ -572,7 +572,7 @@ export interface KernelPort {
   openMap(id: MapId): OpenMap | null;
   /** Opens a ring buffer or perf buffer to read from it. Throws NOT_SUPPORTED. */
   openEvents(id: MapId): OpenEvents | null;
-  /** Opens trace_pipe. Throws TRACEFS_UNAVAILABLE, EVENTS_TAKEN. */
+  /** Opens trace_pipe. Throws TRACEFS_UNAVAILABLE, EVENTS_TAKEN, PERMISSION_DENIED. */
   openTrace(): OpenTrace;
   /** BTF of a program; null if it has none, or the kernel does not show it to this process. */
   programBtf(program: KernelProgram): Uint8Array | null;
@@ -615,9 +615,9 @@ export interface KernelPort {
   cgroups(prefix: string): Iterable<string>;
   /** Throws CGROUP_NOT_FOUND. */
   cgroupState(hook: CgroupHook): HookState;
-  /** Returns all tracepoints as `group/name`, for checks and suggestions. Throws TRACEFS_UNAVAILABLE. */
+  /** Returns all tracepoints as `group/name`, for checks and suggestions. Throws TRACEFS_UNAVAILABLE, PERMISSION_DENIED. */
   tracepoints(): string[];
-  /** Their names without a group, for completions. Throws TRACEFS_UNAVAILABLE. */
+  /** Their names without a group, for completions. Throws TRACEFS_UNAVAILABLE, PERMISSION_DENIED. */
   rawTracepoints(): string[];
   tracepointExists(group: string, name: string): boolean;
   /** The functions of that name in the kernel and its modules (/proc/kallsyms), or those that begin at that address. */

@@ -201,7 +201,7 @@ async function withNeeds(
       let goesOn = false;
       try {
         const answer = await change(call, held, { recovers: before === null && !examines }, run);
-        goesOn = call.series !== null;
+        goesOn = call.series !== null && !call.leaves;
         return answer;
       } finally {
         held.waits.push(...call.waits);
@@ -227,7 +227,8 @@ async function hold(call: Call): Promise<Held> {
     const held: Held = {
       ...{ host, sinceMs: performance.now(), hasEntries: false, waits: [] },
       async end({ leaves }) {
-        if (held.hasEntries) afterwards(call, "history not written", () => host.store.flush());
+        if (held.hasEntries)
+          afterwards(call, "not known to be on disk: a power failure could undo it", () => host.store.flush());
         afterwards(call, "database not closed", () => host.close());
         release(leaves);
         for (const wait of held.waits) await wait();

@@ -64,7 +64,7 @@ export interface Context {
   readonly recovered: Recovered;
   /** Reports that nothing is left in the runtime directory, which is then removed together with the writer lock. */
   leave(): void;
-  /** Waits for what the caller may look for, once the change is made and the lock released. */
+  /** Waits for what the caller may look for, once the change is made and the lock released. `wait` does not throw. */
   waitAfterwards(wait: () => Promise<void>): void;
 }
 

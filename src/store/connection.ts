@@ -40,8 +40,8 @@ export function openWriter(options: OpenOptions): Database {
     database.run(`PRAGMA busy_timeout = ${options.busyTimeoutMs}`);
     // Check the version first: nothing may be written to a newer database, or to another program's.
     const version = ownVersion(database, schema, path);
-    // Commits do not wait for the disk, except for the last one of an operation (open-store.ts). The first process to
-    // open the database reads the WAL again, so it is kept short, and truncated after a checkpoint.
+    // Commits do not wait for the disk; at the end, an operation does (`flush`). The first process to open the database
+    // reads the WAL again, so it is kept short, and truncated after a checkpoint.
     switchToWal(database, options.busyTimeoutMs);
     database.run(`PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
       PRAGMA wal_autocheckpoint = ${WAL_PAGES_MAX}; PRAGMA journal_size_limit = 0`);

@@ -31,7 +31,7 @@ export function withTracefs<T>(work: (path: string) => T): T {
   }
 }
 
-/** Returns all tracepoints as `group/name`, in the kernel's order. Throws TRACEFS_UNAVAILABLE. */
+/** Returns all tracepoints as `group/name`, in the kernel's order. Throws TRACEFS_UNAVAILABLE, PERMISSION_DENIED. */
 export function tracepoints(): string[] {
   const list = { action: "list the tracepoints", code: "TRACEFS_UNAVAILABLE", explain: explainFile } as const;
   const events = withTracefs((path) => attempt(list, () => readTextSync(`${path}/available_events`)));
@@ -41,7 +41,7 @@ export function tracepoints(): string[] {
 
 /**
  * Returns the names under which raw tracepoints are attached to: those that have no event are not among them, and events of
- * single system calls have none. Throws TRACEFS_UNAVAILABLE.
+ * single system calls have none. Throws TRACEFS_UNAVAILABLE, PERMISSION_DENIED.
  */
 export const rawTracepoints = (): string[] =>
   tracepoints().flatMap((each) => (each.startsWith("syscalls/") ? [] : each.slice(each.indexOf("/") + 1)));
@@ -89,7 +89,7 @@ export const explainFile = (sys: SysFailure): Meaning | null =>
       }
     : null;
 
-/** Throws TRACEFS_UNAVAILABLE. */
+/** Throws TRACEFS_UNAVAILABLE, PERMISSION_DENIED. */
 export const tracepointExists = (group: string, name: string): boolean =>
   isName(group) && isName(name) && withTracefs((path) => isThere(idPath(path, group, name)));
 

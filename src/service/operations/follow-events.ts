@@ -25,7 +25,7 @@ const namedStart = ({ name }: ValueType) => ({
   after: encoder.encode(`,"type":${JSON.stringify(name)},"event":`),
 });
 
-/** Puts out events by the types of their sizes. `unfit` is called with the size of each for which there is none. */
+/** Puts out events by the types of their sizes. `unfit` is called when a size begins to come for which there is none. */
 function takerOf(types: ReadonlyMap<number, ValueType>, put: Put, unfit: (bytes: number) => void): EventTaker {
   const raw = new Map<number, ValueType>();
   const layoutOf = (bytes: number) => {

@@ -8,7 +8,7 @@ import { TraceText } from "../events/trace-text.ts";
 import { type Context, operation } from "../operation.ts";
 import { type TraceRequest, traceRequest } from "../requests/map-requests.ts";
 
-/** Opens trace_pipe, which since Linux 6.6 only one process can read. Throws EVENTS_TAKEN, TRACEFS_UNAVAILABLE. */
+/** Opens trace_pipe, which since Linux 6.6 only one process can read. Throws EVENTS_TAKEN, TRACEFS_UNAVAILABLE, PERMISSION_DENIED. */
 function opened(host: Host, readers: readonly string[]): OpenTrace {
   try {
     return host.kernel.openTrace();

@@ -3,6 +3,7 @@ import { PROGRAM_GONE_TIMEOUT_MS } from "../../domain/limits.ts";
 import { linkPin, type Pin, programPin } from "../../domain/pin.ts";
 import type { ProgramRecord, RowState } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
+import { reasonOf } from "../../errors/sys-failure.ts";
 import type { Host } from "../../platform/host.ts";
 import type { Context } from "../operation.ts";
 import { removePins, requireOwn } from "../own-pins.ts";
@@ -93,7 +94,15 @@ export async function removeProgram(host: Host, row: ProgramRow, users: MapUsers
   // may hold it.
   context.waitAfterwards(async () => {
     const isThere = (): boolean => host.kernel.program(program.id) !== null;
-    if (!(await waitUntil(host, () => isGone(isThere), PROGRAM_GONE_TIMEOUT_MS)))
-      context.log.info("the kernel still has the program: something else refers to it", { program_id: program.id });
+    const facts = { program_id: program.id };
+    try {
+      if (await waitUntil(host, () => isGone(isThere), PROGRAM_GONE_TIMEOUT_MS)) return;
+      context.log.info("the kernel still has the program: something else refers to it", facts);
+    } catch (cause) {
+      context.log.info("the kernel does not say whether it still has the program", {
+        ...facts,
+        reason: reasonOf(cause),
+      });
+    }
   });
 }
