@@ -4,6 +4,7 @@ import type { ApplyAnswer } from "../../../src/domain/answer.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
+import { expectNoWorries } from "../../expect/no-worries.ts";
 import { compileBpf } from "../../objects/compile.ts";
 import { SERVICE_OBJECT, serviceObject } from "../../objects/service-object.ts";
 
@@ -456,6 +457,7 @@ objects:
         await apply().catch(() => {});
         bed.kernel.closeAll();
         bed.faults.reset();
+        await expectNoWorries(bed.logged, invoke, step);
         await apply();
         expect([step, sorted(picture())]).toEqual([step, sorted(after)]);
         expect([step, brief(await apply()).filter((line) => !line.startsWith("unchanged "))]).toEqual([step, []]);

@@ -9,6 +9,7 @@ import { BpfmanError } from "../../../src/errors/error.ts";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
 import { compileBpf } from "../../objects/compile.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
+import { expectNoWorries } from "../../expect/no-worries.ts";
 
 let bed: TestBed;
 let invoke: Invoke;
@@ -657,13 +658,7 @@ for (const [kind, prefix] of [
               // Whatever happened, the hook runs one whole chain.
               const running = bed.kernel.chainOn(kind === "xdp" ? XDP_HOOK : TC_HOOK);
               if (there > 1 || (there === 1 && name !== "last detach")) expect(running.length).toBeGreaterThan(0);
-              // Nor is what is left a reason to worry whoever only looks.
-              bed.logged.length = 0;
-              await invoke("program/list", {});
-              expect({ step, logged: bed.logged.filter((line) => line.startsWith("warn ")) }).toEqual({
-                step,
-                logged: [],
-              });
+              await expectNoWorries(bed.logged, invoke, step);
               await mend();
               expectWhole();
               if (steps < step) {

@@ -7,6 +7,7 @@ import { BpfmanError } from "../../../src/errors/error.ts";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
 import { mapUsers } from "../../../src/service/removal/map-users.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
+import { expectNoWorries } from "../../expect/no-worries.ts";
 import { serviceObject } from "../../objects/service-object.ts";
 
 interface Scenario {
@@ -196,6 +197,7 @@ for (const scenario of SCENARIOS) {
         await scenario.act(invoke).catch(() => {});
         bed.kernel.closeAll();
         bed.faults.reset();
+        await expectNoWorries(bed.logged, invoke, step);
         await nextCommand(invoke);
         expectConsistent(bed);
         // Nothing that was there before and was not to be removed is lost.

@@ -5,6 +5,7 @@ import type { ErrorCode } from "../../../src/errors/codes.ts";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { createInvoke, type Invoke } from "../../../src/service/invoke.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
+import { expectNoWorries } from "../../expect/no-worries.ts";
 import { compileBpf } from "../../objects/compile.ts";
 
 const MAPS = `struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 4); __type(key, __u32); __type(value, VALUE); }
@@ -316,10 +317,7 @@ describe.each(Object.entries(CASES))("%s", (_, { ext, prepare }) => {
       bed.kernel.closeAll();
       // Whoever runs, somebody does.
       expect(bed.inspect(running).kernel.filter((id) => id === 0)).toEqual([]);
-      // What the next command removes is no reason to worry for whoever only looks.
-      bed.logged.length = 0;
-      await invoke("program/list", {});
-      expect({ step, warnings: bed.logged.filter((line) => line.startsWith("warn ")) }).toEqual({ step, warnings: [] });
+      await expectNoWorries(bed.logged, invoke, step);
       await nextCommand();
       ends.add(expectWhole(olds));
       expect(bed.inspect(running).kernel).toHaveLength(count);
