@@ -59,6 +59,7 @@ function gitDirectory(): readonly string[] {
 /** Tools of the tests that are executables, in packages of npm for each processor. */
 const toolsFor = (processor: Processor): readonly string[] => [
   `@biomejs/cli-linux-${processor}`,
+  `@bufbuild/buf-linux-${processor === "arm64" ? "aarch64" : processor}`,
   `@typescript/typescript-linux-${processor}`,
 ];
 
