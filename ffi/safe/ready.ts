@@ -51,9 +51,9 @@ const SET_PIPE_SIZE = 1031;
 const PIPE_BYTES = 1024 * 1024;
 
 /**
- * Lets a pipe hold 1 MiB instead of 64 KiB, so that a reader that pauses does not stop the writer. Returns another descriptor of
- * it, which writes as much as there is room for and never blocks; null if this is no pipe, may hold no more, or cannot be opened anew. The given
- * descriptor stays as it is, because other processes share its flags.
+ * Enlarges a pipe from 64 KiB to 1 MiB, so that a reader that pauses does not stop the writer. Returns a second, non-blocking
+ * descriptor of the pipe. Returns null if `fd` is not a pipe, or if the pipe cannot be enlarged or opened again. The flags of `fd`
+ * are not changed, because other processes share them.
  */
 export function openOwnEnd(fd: number): number | null {
   if (syscall("fcntl", fd, SET_PIPE_SIZE, PIPE_BYTES) < 0) return null;

@@ -140,7 +140,7 @@ export class OpenObject {
     return relocations;
   }
 
-  /** What a section refers to, from one byte of it up to another, ascending. Of several at one place, the last counts. */
+  /** Returns the references from bytes `from` to `to` (exclusive) of a section, ascending. If several are at one byte, the last counts. */
   references(section: number, from = 0, to = Number.POSITIVE_INFINITY): Reference[] {
     const { offsets, symbols } = this.sorted(section);
     const found: Reference[] = [];

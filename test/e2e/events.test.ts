@@ -368,17 +368,17 @@ describe("watch", () => {
   });
 });
 
-test("a reader that pauses does not keep signals from ending the command", async () => {
-  // More than the 64 KiB of a pipe.
-  for (let i = 0; i < 5; i++) await bpfman.load(OBJECT, "--programs", "all", "-m", `note=${"x".repeat(4000)}`);
+/** Ends a command by SIGTERM once it waits for a reader that has paused: `whenWaiting` returns then. */
+async function expectEndWhilePaused(
+  words: readonly string[],
+  whenWaiting: (pid: number, pipe: string) => Promise<void>,
+): Promise<void> {
   const pipe = bpfman.path("pipe");
   sh("mkfifo", pipe);
   const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
-  const words = bpfman.command("watch", "--after", "0", "-o", "json");
-  const child = Bun.spawn(["sh", "-c", `exec "$@" > '${pipe}'`, "sh", ...words]);
+  const child = Bun.spawn(["sh", "-c", `exec "$@" > '${pipe}'`, "sh", ...bpfman.command(...words)]);
   try {
-    // Not in epoll_wait(2), as while it waits for changes.
-    await until(() => /sys_poll|poll_schedule|pipe_write/.test(readFileSync(`/proc/${child.pid}/wchan`, "utf8")));
+    await whenWaiting(child.pid, pipe);
     child.kill("SIGTERM");
     await child.exited;
     expect(child.signalCode).toBe("SIGTERM");
@@ -387,35 +387,31 @@ test("a reader that pauses does not keep signals from ending the command", async
     await child.exited;
     closeSync(reader);
   }
+}
+
+test("a reader that pauses does not keep signals from ending the command", async () => {
+  // More than the 64 KiB of a pipe.
+  for (let i = 0; i < 5; i++) await bpfman.load(OBJECT, "--programs", "all", "-m", `note=${"x".repeat(4000)}`);
+  // Not in epoll_wait(2), as while it waits for changes.
+  await expectEndWhilePaused(["watch", "--after", "0", "-o", "json"], (pid) =>
+    until(() => /sys_poll|poll_schedule|pipe_write/.test(readFileSync(`/proc/${pid}/wchan`, "utf8"))),
+  );
 });
 
 test("neither does one that has left the widened pipe of events full", async () => {
   const { id, run } = await load("to_ring");
-  const pipe = bpfman.path("full");
-  sh("mkfifo", pipe);
-  const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
-  const words = bpfman.command("events", String(id));
-  const child = Bun.spawn(["sh", "-c", `exec "$@" > '${pipe}'`, "sh", ...words]);
-  try {
-    const consumed = (): boolean => descriptors(child.pid).filter((link) => link === pipe).length === 2;
-    await until(consumed);
+  await expectEndWhilePaused(["events", String(id)], async (pid, pipe) => {
+    await until(() => descriptors(pid).filter((link) => link === pipe).length === 2);
     let isWaiting = false;
     for (let i = 0; i < 100 && !isWaiting; i++) {
       run(1500);
       await Bun.sleep(50);
       // With the signals' default actions: it waits for room, not for events.
-      const caught = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1] ?? "";
+      const caught = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "";
       isWaiting = (BigInt(`0x${caught}`) & (1n << 14n)) === 0n;
     }
     expect(isWaiting).toBe(true);
-    child.kill("SIGTERM");
-    await child.exited;
-    expect(child.signalCode).toBe("SIGTERM");
-  } finally {
-    child.kill("SIGKILL");
-    await child.exited;
-    closeSync(reader);
-  }
+  });
 });
 
 describe("over JSON-RPC", () => {

@@ -62,18 +62,22 @@ const RESERVE = "state/odd name?#%41.db-reserve";
 /** Takes all the space there is. */
 const fill = (): void =>
   void Bun.spawnSync(["dd", "if=/dev/zero", `of=${directory.path("state/filler")}`, "bs=4096"], { stderr: "ignore" });
+/** A disk of that size without a free block, with the rows of so many programs. */
+function fillDisk(size: string, programs: number): void {
+  fs.mkdirSync(directory.path("state"));
+  mount("-t", "tmpfs", "-o", `mode=0700,size=${size}`, "tmpfs", directory.path("state"));
+  const first = open("write");
+  for (let id = 1; id <= programs; id++) first.insertProgram(programRecordOf(id), "ready");
+  first.close();
+  fill();
+  expect(fs.statfsSync(directory.path("state")).bavail).toBe(0);
+}
 const caller = { uid: 0, loginUid: null, sudoUid: null, parentPid: 1, parentCommand: null };
 const ENDED = { operation: "program/unload", startedAt: new Date(0), durationMs: 1, caller, result: "ok", facts: {} };
 
 test.skipIf(!isRoot)("a full disk has room for removals, again and again, and for nothing else", () => {
-  fs.mkdirSync(directory.path("state"));
-  mount("-t", "tmpfs", "-o", "mode=0700,size=4m", "tmpfs", directory.path("state"));
   const PROGRAMS = 150;
-  const first = open("write");
-  for (let id = 1; id <= PROGRAMS; id++) first.insertProgram(programRecordOf(id), "ready");
-  first.close();
-  fill();
-  expect(fs.statfsSync(directory.path("state")).bavail).toBe(0);
+  fillDisk("4m", PROGRAMS);
   const other = open("write");
   const refused = failureOf(() => {
     for (let id = 1001; id <= 2000; id++) other.insertProgram(programRecordOf(id), "ready");
@@ -106,13 +110,8 @@ test.skipIf(!isRoot)("a full disk has room for removals, again and again, and fo
 
 test.skipIf(!isRoot)("a removal takes back for later ones what it was given, and leaves others the rest", () => {
   const state = directory.path("state");
-  fs.mkdirSync(state);
-  mount("-t", "tmpfs", "-o", "mode=0700,size=1m", "tmpfs", state);
-  const first = open("write");
-  first.insertProgram(programRecordOf(1), "ready");
-  first.close();
+  fillDisk("1m", 1);
   const kept = fs.statSync(directory.path(RESERVE)).size;
-  fill();
   const FREE_BYTES = 128 * 1024;
   fs.truncateSync(directory.path("state/filler"), fs.statSync(directory.path("state/filler")).size - FREE_BYTES);
   const store = open("write");
@@ -126,13 +125,7 @@ test.skipIf(!isRoot)("a removal takes back for later ones what it was given, and
 });
 
 test.skipIf(!isRoot).each(["600k", "1m", "2m"])("so has a disk of %s", (size) => {
-  fs.mkdirSync(directory.path("state"));
-  mount("-t", "tmpfs", "-o", `mode=0700,size=${size}`, "tmpfs", directory.path("state"));
-  const first = open("write");
-  for (let id = 1; id <= 3; id++) first.insertProgram(programRecordOf(id), "ready");
-  first.close();
-  fill();
-  expect(fs.statfsSync(directory.path("state")).bavail).toBe(0);
+  fillDisk(size, 3);
   for (let id = 1; id <= 3; id++) {
     const store = open("write");
     store.makeRoom();

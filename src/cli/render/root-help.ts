@@ -5,5 +5,5 @@ import type { Detail } from "./help.ts";
 const ofRoot = async (detail: Detail): Promise<string> =>
   (await import("./help.ts")).helpOf({ nodes: [ROOT], command: null }, detail, null);
 
-/** The help of `bpfman` itself, where there is no terminal. */
+/** The help of `bpfman` itself for output that does not go to a terminal. */
 export const ROOT_HELP: Readonly<Record<Detail, string>> = { short: await ofRoot("short"), long: await ofRoot("long") };
