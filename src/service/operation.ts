@@ -94,6 +94,8 @@ export interface Operation<Schema extends GenericSchema, Answer, Needs = Host, I
   onlyReads?(request: InferOutput<Schema>): boolean;
   /** Examines state that can be broken itself, so nothing looks at it or cleans it up before. */
   readonly examines?: true;
+  /** For a `read` that asks neither the kernel nor files, as a rule, on this request: their adapters are loaded when needed. */
+  skims?(request: InferOutput<Schema>): boolean;
   run(needs: Needs, input: Input, context: Context): Promise<Answer> | Answer;
 }
 

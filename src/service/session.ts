@@ -67,7 +67,7 @@ export function createSessionService(runtime: Runtime): SessionService {
     follow: (after, listener) => followChanges(runtime, changes, after, listener),
     async release(owner, given) {
       // Creates, locks and mounts nothing for a session that left nothing.
-      if (runtime.isUntouched()) return;
+      if (await runtime.isUntouched()) return;
       if (owner !== null && !(await withHost("read", (host) => host.store.brief())).some((row) => row.owner === owner))
         return;
       const { log } = runtime;

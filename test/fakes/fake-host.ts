@@ -378,7 +378,7 @@ export function makeTestBed(): TestBed {
         return bed.images;
       },
       openFiles: async () => files,
-      isUntouched: () => false,
+      isUntouched: async () => false,
       openLock: async () => ({ acquire: async () => ({ release: () => {} }) }),
       openHost: async (mode, owner) => openHost(mode, owner),
       openProcesses: async () => processes,

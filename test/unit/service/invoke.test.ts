@@ -50,7 +50,7 @@ test("where there is nothing yet, a change that cannot change anything makes not
   let untouched = true;
   const runtime: Runtime = {
     ...bed.runtime,
-    isUntouched: () => untouched,
+    isUntouched: async () => untouched,
     openLock: () => {
       opened.push("lock");
       return bed.runtime.openLock();
