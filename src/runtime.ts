@@ -96,8 +96,10 @@ async function loadAdapters(mode: "read" | "write", skims: boolean): Promise<voi
   if (mode === "write") processesModule ??= await import("./files/open-processes.ts");
 }
 
-const processesAdapter = () =>
-  (processesModule ??= require("./files/open-processes.ts") as typeof import("./files/open-processes.ts"));
+function processesAdapter(): typeof import("./files/open-processes.ts") {
+  processesModule ??= require("./files/open-processes.ts") as typeof import("./files/open-processes.ts");
+  return processesModule;
+}
 
 /** Opens each adapter when an operation first uses it. With `keepsStore`, the store stays open after the operation. */
 function openHost({ directories, hostBpffs, config, machine: openMachine, openStore, keepsStore }: HostParts): Host {
@@ -281,12 +283,10 @@ async function openRuntime({ settings, write, keep, parentPid }: Opened): Promis
         (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isBpffs(`${directories.runtimeDir}/fs`),
     };
   });
-  const openStore = (mode: "read" | "write", owner: ProcessIdentity | null): StorePort =>
-    (storeModule ??= require("./store/open-store.ts") as typeof import("./store/open-store.ts")).openStore({
-      ...store(),
-      mode,
-      owner,
-    });
+  const openStore = (mode: "read" | "write", owner: ProcessIdentity | null): StorePort => {
+    storeModule ??= require("./store/open-store.ts") as typeof import("./store/open-store.ts");
+    return storeModule.openStore({ ...store(), mode, owner });
+  };
   const machine = () => openMachine({ directories, configFile: settings.configFile, store });
   const kept = keep === null ? null : once(() => keep.keepStore(store()));
   const written = once(() => openStore("write", null));

@@ -112,7 +112,8 @@ export function createInvoke(runtime: Runtime): Invoke {
       const runWith = async (input: unknown): Promise<unknown> => {
         const run = (needs: unknown): unknown => implementation.run(needs, input, context);
         const check = implementation.check && ((host: Host) => implementation.check?.(host, input, context));
-        const early = how.access === "write" && (await runtime.isUntouched()) ? await onNothing(call, how, run, check) : null;
+        const early =
+          how.access === "write" && (await runtime.isUntouched()) ? await onNothing(call, how, run, check) : null;
         return early === null ? withNeeds(call, how, warned, run) : early.answer;
       };
       let input = implementation.prepare ? await implementation.prepare(runtime, request, context) : request;

@@ -73,6 +73,7 @@ export type Early = Sources & Pick<Runtime, "openHost">;
 
 /** The implementation behind a row of the table, in a module that is loaded when the operation is called. */
 export interface Operation<Schema extends GenericSchema, Answer, Needs = Host, Input = InferOutput<Schema>> {
+  /** A getter in modules of several operations, so that a command makes the schema that it needs. */
   readonly request: Schema;
   /**
    * Does slow work that changes nothing visible to others, such as fetching an image; a writer does it before it takes

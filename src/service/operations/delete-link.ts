@@ -26,4 +26,9 @@ async function deleteLink(host: Host, request: DeleteLinkRequest, context: Conte
   return deletePrograms(host, programs, [link.id], context);
 }
 
-export const implementation = operation({ request: deleteLinkRequest, run: deleteLink });
+export const implementation = operation({
+  get request() {
+    return deleteLinkRequest();
+  },
+  run: deleteLink,
+});

@@ -96,7 +96,9 @@ function listPrograms(host: Host, request: ListProgramsRequest): ProgramListAnsw
 }
 
 export const implementation = operation({
-  request: listProgramsRequest,
+  get request() {
+    return listProgramsRequest();
+  },
   skims: ({ view, all }) => view === "summary" && !all,
   run: listPrograms,
 });

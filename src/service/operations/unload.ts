@@ -33,4 +33,9 @@ async function unload(host: Host, request: UnloadRequest, context: Context): Pro
   return { program_id: id, detached: links.map((link) => link.id), unloaded: true };
 }
 
-export const implementation = operation({ request: unloadRequest, run: unload });
+export const implementation = operation({
+  get request() {
+    return unloadRequest();
+  },
+  run: unload,
+});
