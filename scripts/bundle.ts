@@ -52,6 +52,7 @@ export const NUMBERS = join(ROOT, "src/domain/limits.ts");
 /** Their exports are tables or texts, most of them. */
 export const TABLES = [
   "ffi/layout/generated.ts",
+  "ffi/layout/generated-objects.ts",
   "ffi/raw/processors.ts",
   "src/cli/render/root-help.ts",
   "src/domain/kernel-words.ts",

@@ -6,7 +6,7 @@ import {
   MAP_INFO,
   PERF_EVENT_KIND,
   PROG_INFO,
-} from "../layout/generated.ts";
+} from "../layout/generated-objects.ts";
 import { decode, encode, type FieldValues, type StructLayout, type StructReader } from "../layout/struct.ts";
 import { addressOf, allocate, keepAlive, textUntilNul } from "../memory.ts";
 import { bpf, openBtfById } from "./bpf.ts";

@@ -1,5 +1,4 @@
-import { type BpfObjectKind, objectKind, openById, openPinned, pinObject } from "../../ffi/safe/bpf.ts";
-import { detachLink } from "../../ffi/safe/bpf-link.ts";
+import { type BpfObjectKind, detachLink, objectKind, openById, openPinned, pinObject } from "../../ffi/safe/bpf.ts";
 import { closeFd } from "../../ffi/safe/libc.ts";
 import { linkInfo, mapInfo, programInfo } from "../../ffi/safe/object-info.ts";
 import { kernelLinkId, mapId, programId } from "../domain/ids.ts";
