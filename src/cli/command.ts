@@ -174,14 +174,22 @@ export interface Command {
   prepare(values: Values<Fields>): Action;
 }
 
-export const defineCommand = <F extends Fields>(definition: Definition<F>) => ({
-  get classic() {
-    return project(definition, "classic");
-  },
-  get noun() {
-    return project(definition, "noun");
-  },
-});
+/** Takes a function, because a line runs one of a file's commands, and making the others would cost as much. */
+export function defineCommand<F extends Fields>(define: () => Definition<F>) {
+  let made: Definition<F> | null = null;
+  const projected = (grammar: "classic" | "noun"): Command => {
+    made ??= define();
+    return project(made, grammar);
+  };
+  return {
+    get classic() {
+      return projected("classic");
+    },
+    get noun() {
+      return projected("noun");
+    },
+  };
+}
 
 function project<F extends Fields>(definition: Definition<F>, grammar: "classic" | "noun"): Command {
   const { words = [], above = [], options, examples } = definition[grammar] ?? {};

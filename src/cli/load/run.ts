@@ -55,7 +55,7 @@ function sourceOf({ path, programs, url, registryAuth, pullPolicy }: Values<type
 const idsOf = ({ programs, links }: RunAnswer): [number, number][] =>
   links.map(({ record }, index) => [programs[index]?.record?.program_id ?? 0, record.id]);
 
-export const run = defineCommand({
+export const run = defineCommand(() => ({
   description: [
     "Loads programs of an object file or an image and attaches each of them to a hook:",
     "all of them, or none. The options of the hook are those of `bpfman attach`; what a",
@@ -82,4 +82,4 @@ export const run = defineCommand({
       else session.print(answer, ({ links }, look) => links.map((link) => renderLink(link, look)).join("\n"));
     };
   },
-});
+}));

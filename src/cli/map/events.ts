@@ -47,7 +47,7 @@ const ENDING = [
   "has ended; with 130 on Ctrl-C and SIGTERM.",
 ];
 
-export const events = defineCommand({
+export const events = defineCommand(() => ({
   description: [
     "Prints what a program passes to user space through a ring buffer or perf buffer, a",
     "line of JSON for each event, as it comes. A line has the `event`, and where there are",
@@ -77,9 +77,9 @@ export const events = defineCommand({
         type: type.length === 0 ? null : type,
         integers: "digits",
       })),
-});
+}));
 
-export const trace = defineCommand({
+export const trace = defineCommand(() => ({
   description: [
     "Prints what programs print with bpf_printk, all of them, as it comes: the task on whose",
     "behalf the program ran, its PID, the CPU, the time in seconds, and the text. With",
@@ -100,9 +100,9 @@ export const trace = defineCommand({
     },
   },
   prepare: (request) => async (session) => void (await session.follow("trace", request, renderTraceLine)),
-});
+}));
 
-export const watch = defineCommand({
+export const watch = defineCommand(() => ({
   description: [
     "Prints what changes on this host, whoever changes it with bpfman: programs that are",
     "loaded and unloaded, links that are attached, changed and detached, chains. With",
@@ -132,4 +132,4 @@ export const watch = defineCommand({
     },
   },
   prepare: (how) => (session) => session.watch(how, (change) => `${printable(renderChange(change))}\n`),
-});
+}));

@@ -87,10 +87,11 @@ export function table() {
 }
 
 export function metadata() {
+  const value = text();
   return v.optional(
     v.pipe(
       table(),
-      v.record(v.pipe(text(), v.minLength(1)), text()),
+      v.record(v.pipe(value, v.minLength(1)), value),
       v.maxEntries(METADATA_PAIRS_MAX, `at most ${METADATA_PAIRS_MAX} pairs`),
     ),
     {},
@@ -99,8 +100,10 @@ export function metadata() {
 
 /** bpfman's own words and the kernel's (domain/kernel-words.ts). Checked where the words are known. */
 const typeWord = () => v.pipe(v.string(), v.minLength(1));
+
 export function programType() {
-  return v.optional(v.nullable(v.union([typeWord(), v.array(typeWord())])), null);
+  const word = typeWord();
+  return v.optional(v.nullable(v.union([word, v.array(word)])), null);
 }
 /** If set, bpfman's own words match only that type: `tc` excludes tcx, unlike the kernel's word. */
 export function exactTypes() {
