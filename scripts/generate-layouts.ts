@@ -206,6 +206,8 @@ const KERNEL_STRUCTS: readonly StructSource[] = [
       "map_extra",
     ],
   },
+  // Where programs and maps have it, too.
+  { name: "ID_INFO", type: "struct bpf_link_info", fields: ["id"] },
   {
     name: "LINK_INFO",
     type: "struct bpf_link_info",
@@ -610,7 +612,7 @@ function print(
 
 /** What commands need that only look at objects. */
 const OF_OBJECTS =
-  /^(BPF_CMD|LINK_TYPE|PERF_EVENT_KIND|OBJ_ATTR|GET_ID_ATTR|INFO_ATTR|BTF_INFO|LINK_DETACH_ATTR|PROG_INFO|MAP_INFO|LINK_INFO)$/;
+  /^(BPF_CMD|LINK_TYPE|PERF_EVENT_KIND|OBJ_ATTR|GET_ID_ATTR|INFO_ATTR|BTF_INFO|LINK_DETACH_ATTR|PROG_INFO|MAP_INFO|LINK_INFO|ID_INFO)$/;
 
 /** The contents of the files in ffi/layout, by name. Throws if {@link obstacle} is not null. */
 export function generateLayouts(processor: Processor): Readonly<Record<string, string>> {

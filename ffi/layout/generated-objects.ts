@@ -147,6 +147,14 @@ export const MAP_INFO = {
 } as const;
 
 /** struct bpf_link_info */
+export const ID_INFO = {
+  fields: {
+    id: { offset: 4, size: 4 },
+  },
+  size: 8,
+} as const;
+
+/** struct bpf_link_info */
 export const LINK_INFO = {
   fields: {
     type: { offset: 0, size: 4 },

@@ -1,5 +1,6 @@
 import {
   BTF_INFO,
+  ID_INFO,
   INFO_ATTR,
   LINK_INFO,
   LINK_TYPE,
@@ -26,6 +27,9 @@ export function objectInfo<Layout extends StructLayout>(
   keepAlive(info);
   return decode(layout, info);
 }
+
+/** Returns the ID of the program, map or link behind `fd`: all three structs have it in the same place. Throws SysError. */
+export const objectId = (fd: number): number => objectInfo(fd, ID_INFO).u32("id");
 
 /** struct bpf_prog_info. Fields missing from older kernels are 0. */
 export interface ProgramInfo {

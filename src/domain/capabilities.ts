@@ -5,10 +5,14 @@ const BITS = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21, CAP_SYS_RESOURCE: 24, CAP_P
 
 export type Capability = keyof typeof BITS;
 
-/** Returns a set as hexadecimal digits. Each command does this, and a regular expression would take longer. */
-function setOf(status: string, line: "CapEff" | "CapAmb"): string {
-  const [, after = ""] = status.split(`${line}:`, 2);
-  return after.split("\n", 1)[0]?.trim() || "0";
+/**
+ * Returns what a line says, "" if there is none. Each command asks, and a regular expression would take longer. The name of the
+ * process, which anybody can choose, can have the text of a line in it, but not its beginning.
+ */
+function lineOf(status: string, name: "CapEff" | "CapAmb" | "Uid"): string {
+  const lines = `\n${status}\n`;
+  const at = lines.indexOf(`\n${name}:`);
+  return at < 0 ? "" : lines.slice(at + name.length + 2, lines.indexOf("\n", at + 1)).trim();
 }
 
 const hasBit = (digits: string, bit: number): boolean =>
@@ -16,7 +20,7 @@ const hasBit = (digits: string, bit: number): boolean =>
 
 /** Returns the effective capabilities among those that BPF requires, from the text of /proc/PID/status. */
 export function effectiveCapabilities(status: string): Capability[] {
-  const effective = setOf(status, "CapEff");
+  const effective = lineOf(status, "CapEff");
   return (Object.keys(BITS) as Capability[]).filter((name) => hasBit(effective, BITS[name]));
 }
 
@@ -25,11 +29,10 @@ export function effectiveCapabilities(status: string): Capability[] {
  * setuid, or has file capabilities. A user other than root has only ambient capabilities from whoever started it.
  */
 export function hasRightsOfFile(status: string): boolean {
-  const [, real, effective] = /^Uid:\s*(\d+)\s+(\d+)/m.exec(status) ?? [];
-  return (
-    real !== effective ||
-    (effective !== "0" && (BigInt(`0x${setOf(status, "CapEff")}`) & ~BigInt(`0x${setOf(status, "CapAmb")}`)) !== 0n)
-  );
+  const [real, effective] = lineOf(status, "Uid").split("\t");
+  if (real !== effective) return true;
+  const setOf = (line: "CapEff" | "CapAmb") => BigInt(`0x${lineOf(status, line) || "0"}`);
+  return effective !== "0" && (setOf("CapEff") & ~setOf("CapAmb")) !== 0n;
 }
 
 /**
