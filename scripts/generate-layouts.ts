@@ -1,7 +1,8 @@
 /**
  * Writes ffi/layout/generated.ts, with the offsets and sizes of the structs that bpfman passes to the kernel and to
  * libbpf, as the C compiler sees them; ffi/layout/generated-objects.ts, with those that most commands need; and
- * ffi/layout/generated-files.ts, with the file structs that every command needs. They are the same on all processors that bpfman runs on (test/unit/ffi/layout.test.ts).
+ * ffi/layout/generated-files.ts, with the file structs that every command needs. They are the same on all processors
+ * that bpfman runs on (test/unit/ffi/layout.test.ts).
  *
  * Kernel structs come from the BTF of the running kernel, because packaged kernel headers lag behind (Debian 12 has
  * those of 6.1, without TCX); libbpf's structs come from its installed header.
