@@ -315,7 +315,7 @@ export interface DaemonOptions {
 
 export interface WatchOptions {
   /** Begins after the change of that number; null begins now. */
-  readonly after: number | null;
+  readonly since: number | null;
   readonly count: number | null;
   readonly forMs: number | null;
 }
