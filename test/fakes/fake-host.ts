@@ -193,6 +193,7 @@ export class FakeNetwork implements NetworkPort {
   readonly driverNames = new Map<string, string>();
   drivers = (_: string | null, interfaces: readonly NamedInterface[]) =>
     new Map(interfaces.map(({ ifindex, name }) => [ifindex, this.driverNames.get(name) ?? "veth"]));
+  pathTo = (nsid: number) => [...this.namespaces.keys()][nsid - FIRST_NSID] || null;
   namedNamespaces = () => [...this.namespaces.keys()].filter((path) => path !== "");
 }
 
