@@ -97,6 +97,11 @@ export class FakeVolumes implements VolumesPort {
     const found = this.there.get(id);
     return found !== undefined && found.device === device && found.target === targetPath;
   };
+  onTarget = ({ id, targetPath }: Pick<VolumeRecord, "id" | "targetPath">) => {
+    const [found] = [...this.there].find(([, { target }]) => target === targetPath) ?? [];
+    if (found === undefined) return null;
+    return found === id ? "own" : "other";
+  };
   remove = ({ id }: Pick<VolumeRecord, "id">) => {
     this.there.delete(id);
     for (const path of this.#kernel.pins.keys())
