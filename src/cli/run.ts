@@ -1,11 +1,10 @@
 /** The command line: turns arguments into a request, runs it, renders the answer. */
 import { DOCUMENT_BYTES_MAX } from "../domain/limits.ts";
-import type { Settings } from "../domain/settings.ts";
+import type { DaemonOptions, Settings } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { reasonOf } from "../errors/sys-failure.ts";
 import type { Context, Invoke } from "../service/invoke.ts";
 import {
-  type DaemonOptions,
   type FollowedInterfaces,
   pathOf,
   type Screen,

@@ -2,6 +2,7 @@
 import type { Server } from "node:http";
 import { hostname } from "node:os";
 import type { LogPort } from "../domain/log.ts";
+import type { DaemonOptions } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { SessionService } from "../service/session.ts";
 import { inTurn } from "../../rpc/change-queue.ts";
@@ -9,16 +10,6 @@ import { bpfmanMethods, type Run } from "./bpfman-v1.ts";
 import { healthMethods } from "./health.ts";
 import { type Activation, groupId, isActivated, type Listening, listenAt, listenOnPassed } from "./listen.ts";
 import { GrpcServer } from "./server.ts";
-
-export interface DaemonOptions {
-  readonly socketPath: string;
-  /** Who may connect besides root; null for `bpfman`, if there is such a group. */
-  readonly socketGroup: string | null;
-  /** Null without CSI. */
-  readonly csiSocket: string | null;
-  /** Null without metrics over HTTP. */
-  readonly metricsSocket: string | null;
-}
 
 export interface DaemonHost extends DaemonOptions {
   /** Makes its changes in another process. */

@@ -25,7 +25,7 @@ import {
 } from "./decode.ts";
 
 /** Columns of table `programs` that form the record, in the order of {@link programColumns}. */
-export const PROGRAM_COLUMNS = [
+const PROGRAM_COLUMNS = [
   "program_id",
   "name",
   "type",
@@ -50,7 +50,7 @@ export const PROGRAM_COLUMNS = [
   "keep",
 ] as const;
 
-export function programColumns(record: ProgramRecord): (string | number | null)[] {
+function programColumns(record: ProgramRecord): (string | number | null)[] {
   const globals = Object.entries(record.globals).map(([name, value]) => [name, value.toBase64()]);
   return [
     record.id,
@@ -101,7 +101,7 @@ export const metadata = json(mapOf(text));
 const linkIds = json(listOf((value, place) => linkId(id(value, place))));
 
 /** Throws Undecodable. */
-export function programSummary(row: Fields): ProgramSummary {
+function programSummary(row: Fields): ProgramSummary {
   return {
     id: aProgramId(row.program_id, "program_id"),
     name: text(row.name, "name"),
