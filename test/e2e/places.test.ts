@@ -220,6 +220,16 @@ describe("a filter that was attached from its own namespace", () => {
   });
 });
 
+test("a shell of its own mounts takes along what was loaded there, and the next change says why", async () => {
+  const inShell = ["ip", "netns", "exec", wire.netns.slice("/run/netns/".length)];
+  sh(...inShell, ...bpfman.command("load", "file", "--path", OBJECT, "--programs", "tc:count_tc"));
+  const { code, error } = await bpfman.run("unload", "--ignore-missing", "4000000000");
+  expect(code).toBe(0);
+  expect(error).toContain("programs that lost their pins are gone");
+  expect(error).toContain("use --netns, or nsenter --net");
+  await bpfman.ok("unload", "--ignore-missing", "4000000000");
+});
+
 test("a filter that somebody deleted", async () => {
   const link = await attach("tc");
   const tc = (...words: string[]) => sh("tc", "-n", wire.netns.slice("/run/netns/".length), ...words);

@@ -39,7 +39,7 @@ function fakePins(kernel: FakeKernel, directories: Set<string>): PinsPort {
     [...kernel.pins.keys()].filter((path) => path.startsWith(`${directory}/`));
   return {
     paths,
-    prepare: () => {},
+    prepare: () => false,
     unmount: () => [...kernel.pins.keys()].sort(),
     mounts: () => 1,
     isMounted: () => true,
