@@ -9,14 +9,14 @@ import {
   SHF_EXECINSTR,
   SHT,
   sectionFields,
-  symbolAt,
+  SHN_LORESERVE,
   symbolBytes,
 } from "./elf.ts";
 import { type Fields, memorySource, type Refuse } from "./fields.ts";
 
 export const RELOCATION_BYTES = 16;
-/** The size of a symbol, and its byte of binding and type if it is local and has none. */
-const SYMBOL_BYTES = 24;
+/** The size of a symbol, in numbers of 32 bits, and its byte of binding and type if it is local and has none. */
+const SYMBOL_WORDS = 6;
 const LABEL = 0;
 const WORD = 2 ** 32;
 
@@ -103,16 +103,15 @@ export class OpenObject {
     if (strings?.type !== SHT.strtab)
       throw elf.refuse(`the names of its symbols should be in section ${table.link}, which contains no names`);
     const names = sectionFields(elf, strings, "symbol names");
-    const bytes = symbolBytes(elf, table);
-    const fields = sectionFields(elf, table, "symbols");
-    const count = Math.floor(fields.length / bytes);
+    const words = sectionFields(elf, table, "symbols").words();
+    const count = Math.floor(table.size / symbolBytes(elf, table));
     const decoded: ElfSymbol[] = [];
     const at = (index: number): ElfSymbol | undefined => {
-      if (index < count) decoded[index] ??= symbolAt(fields, index * bytes, index);
+      if (index < count) decoded[index] ??= symbolAt(words, index, elf.littleEndian);
       return decoded[index];
     };
     const named: ElfSymbol[] = [];
-    for (const index of namedSymbols(fields, count, sections.map(isCode))) named.push(at(index) as ElfSymbol);
+    for (const index of namedSymbols(words, elf.littleEndian, sections)) named.push(at(index) as ElfSymbol);
     return { table, count, named, at, nameOf: ({ nameAt }) => names.name(nameAt) };
   }
 
@@ -164,14 +163,36 @@ export class OpenObject {
 }
 
 /** Returns the indexes of the symbols that are no labels in code: local ones without a type. */
-function namedSymbols({ bytes, format }: Fields, count: number, isCodeAt: readonly boolean[]): number[] {
-  const [low, high] = format.littleEndian ? [6, 7] : [7, 6];
+function namedSymbols(words: Uint32Array, littleEndian: boolean, sections: readonly NamedSection[]): number[] {
+  const isCodeAt: boolean[] = [];
+  for (const section of sections) isCodeAt.push(isCode(section));
   const found: number[] = [];
-  for (let index = 0, at = 0; index < count; index++, at += SYMBOL_BYTES) {
-    const section = (bytes[at + high] as number) * 256 + (bytes[at + low] as number);
-    if (bytes[at + 4] !== LABEL || isCodeAt[section] !== true) found.push(index);
+  const end = words.length - SYMBOL_WORDS;
+  for (let index = 0, at = 0; at <= end; index++, at += SYMBOL_WORDS) {
+    const word = words[at + 1] as number;
+    const isLabel = (littleEndian ? word & 0xff : word >>> 24) === LABEL;
+    if (!isLabel || isCodeAt[littleEndian ? word >>> 16 : word & 0xffff] !== true) found.push(index);
   }
   return found;
+}
+
+/** Decodes a symbol of a 64-bit file: its bytes 4 to 7 are binding and type, visibility, and its section. */
+function symbolAt(words: Uint32Array, index: number, littleEndian: boolean): ElfSymbol {
+  const at = index * SYMBOL_WORDS;
+  const word = words[at + 1] as number;
+  const info = littleEndian ? word & 0xff : word >>> 24;
+  const section = littleEndian ? word >>> 16 : word & 0xffff;
+  const [low, high] = littleEndian ? [2, 3] : [3, 2];
+  return {
+    index,
+    nameAt: words[at] as number,
+    type: info & 0xf,
+    binding: info >> 4,
+    section: section === 0 || section >= SHN_LORESERVE ? null : section,
+    undefined: section === 0,
+    value: (words[at + high] as number) * WORD + (words[at + low] as number),
+    size: (words[at + high + 2] as number) * WORD + (words[at + low + 2] as number),
+  };
 }
 
 function isAscending(offsets: Float64Array): boolean {

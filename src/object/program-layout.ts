@@ -34,22 +34,28 @@ type Code = Omit<PlacedFunction, "start">;
  * found.
  */
 export function programLayouts(object: OpenObject): (program: string) => PlacedFunction[] | null {
-  const all = functionsOf(object);
-  const callable = new Map(all.filter(({ section }) => section.name === TEXT).map((code) => [code.offset, code]));
+  const programs = new Map<string, Code>();
+  const callable = new Map<number, Code>();
+  for (const code of functionsOf(object)) {
+    if (code.section.name === TEXT) callable.set(code.offset, code);
+    else if (!programs.has(code.name)) programs.set(code.name, code);
+  }
   return (program) => {
-    const main = all.find(({ section, name }) => section.name !== TEXT && name === program);
+    const main = programs.get(program);
     return main === undefined ? null : assemble(object, { main, callable });
   };
 }
 
 function functionsOf({ sections, symbols }: OpenObject): Code[] {
-  return symbols.named.flatMap((symbol): Code[] => {
-    const section = symbol.section === null ? undefined : sections[symbol.section];
-    if (symbol.type !== STT.func || section === undefined || !isCode(section)) return [];
+  const found: Code[] = [];
+  for (const symbol of symbols.named) {
+    const section = symbol.type !== STT.func || symbol.section === null ? undefined : sections[symbol.section];
+    if (section === undefined || !isCode(section)) continue;
     const { value: offset, size } = symbol;
-    if (offset % INSTRUCTION_BYTES !== 0 || size === 0 || offset + size > section.size) return [];
-    return [{ name: symbols.nameOf(symbol), section, offset, count: Math.floor(size / INSTRUCTION_BYTES) }];
-  });
+    if (offset % INSTRUCTION_BYTES !== 0 || size === 0 || offset + size > section.size) continue;
+    found.push({ name: symbols.nameOf(symbol), section, offset, count: Math.floor(size / INSTRUCTION_BYTES) });
+  }
+  return found;
 }
 
 interface Functions {

@@ -1,9 +1,5 @@
 import { KINDS, PROGRAM_TYPES, type ProgramType, sectionParts } from "../domain/kinds.ts";
 
-const SECTIONS: ReadonlyMap<string, ProgramType> = new Map(
-  PROGRAM_TYPES.flatMap((kind) => Object.keys(KINDS[kind].sections).map((name) => [name, kind] as const)),
-);
-
 export interface SectionName {
   /** Null if no prefix matches. */
   readonly kind: ProgramType | null;
@@ -17,6 +13,9 @@ export interface SectionName {
  */
 export function parseSectionName(section: string): SectionName {
   const { name, head, target } = sectionParts(section);
-  const whole = SECTIONS.get(name);
-  return whole === undefined ? { kind: SECTIONS.get(head) ?? null, target } : { kind: whole, target: null };
+  const whole = kindOf(name);
+  return whole === null && head !== name ? { kind: kindOf(head), target } : { kind: whole, target: null };
 }
+
+const kindOf = (section: string): ProgramType | null =>
+  PROGRAM_TYPES.findLast((kind) => Object.hasOwn(KINDS[kind].sections, section)) ?? null;
