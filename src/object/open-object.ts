@@ -32,6 +32,8 @@ export interface Relocations {
   readonly symbols: Uint32Array;
 }
 
+const NO_RELOCATIONS: Relocations = { offsets: new Float64Array(0), symbols: new Uint32Array(0) };
+
 /** What refers to a symbol, and at which byte of its section. */
 export interface Reference {
   readonly at: number;
@@ -154,9 +156,8 @@ export class OpenObject {
   private sorted(section: number): Relocations {
     const known = this.referring.get(section);
     if (known !== undefined) return known;
-    const [first, ...others] = this.relocationTables(section).map((table) => this.relocations(table));
-    const sorted = first !== undefined && others.length === 0 && isAscending(first.offsets) ? first : null;
-    const found = sorted ?? merged(first === undefined ? [] : [first, ...others]);
+    const [first = NO_RELOCATIONS, ...others] = this.relocationTables(section).map((table) => this.relocations(table));
+    const found = others.length === 0 && isAscending(first.offsets) ? first : merged([first, ...others]);
     this.referring.set(section, found);
     return found;
   }

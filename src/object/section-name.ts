@@ -1,5 +1,10 @@
 import { KINDS, PROGRAM_TYPES, type ProgramType, sectionParts } from "../domain/kinds.ts";
 
+/** By the full name of a section, or the part before its slash; the executable has it as a constant (`scripts/bundle.ts`). */
+export const KIND_OF_SECTION: Readonly<Record<string, ProgramType>> = Object.fromEntries(
+  PROGRAM_TYPES.flatMap((kind) => Object.keys(KINDS[kind].sections).map((name) => [name, kind] as const)),
+);
+
 export interface SectionName {
   /** Null if no prefix matches. */
   readonly kind: ProgramType | null;
@@ -18,4 +23,4 @@ export function parseSectionName(section: string): SectionName {
 }
 
 const kindOf = (section: string): ProgramType | null =>
-  PROGRAM_TYPES.findLast((kind) => Object.hasOwn(KINDS[kind].sections, section)) ?? null;
+  Object.hasOwn(KIND_OF_SECTION, section) ? (KIND_OF_SECTION[section] as ProgramType) : null;

@@ -25,27 +25,29 @@ const MEMBER_WORDS: Readonly<Record<number, number>> = {
  */
 export function checkBtf(btf: Btf): number {
   const { strings, types, words, places } = btf;
+  const [nameBytes, count] = [strings.length, places.length];
   const { refuse } = types.format;
   if (strings.length === 0 || strings.u8(0) !== 0 || strings.u8(strings.length - 1) !== 0) {
     throw refuse("its BTF names do not begin and end with an empty one");
   }
-  const heights = new Uint8Array(places.length);
+  const heights = new Uint8Array(count);
   let variables = 0;
-  for (let id = 1; id < places.length; id++) {
+  for (let id = 1; id < count; id++) {
     const at = (places[id] as number) >>> 2;
     const other = words[at + 2] as number;
-    checkName(btf, words[at] as number);
-    const kind = kindAt(btf, id);
+    if ((words[at] as number) >= nameBytes) throw noName(btf, words[at] as number);
+    const info = words[at + 1] as number;
+    const kind = (info >>> 24) & 0x1f;
     switch (kind) {
       case KIND.function:
-        checkType(btf, other);
+        if (other >= count) throw noType(btf, other);
         if (kindAt(btf, other) !== KIND.functionProto) throw bad(btf, id, "is a function without a prototype");
         // Its number of members is its linkage.
         continue;
       case KIND.functionProto:
       case KIND.pointer:
       case KIND.declTag:
-        checkType(btf, other);
+        if (other >= count) throw noType(btf, other);
         break;
       case KIND.datasec:
         variables += checkDatasec(btf, id, typeOf(btf, id));
@@ -64,7 +66,7 @@ export function checkBtf(btf: Btf): number {
         checkType(btf, other);
         heightOf(btf, id, heights, 0);
     }
-    if (((words[at + 1] as number) & 0xffff) > 0) checkMembers(btf, id, at);
+    if ((info & 0xffff) > 0) checkMembers(btf, id, at);
   }
   return variables;
 }
@@ -75,26 +77,27 @@ const bad = (btf: Btf, id: number, reason: string) => btf.types.format.refuse(`i
 const kindAt = ({ words, places }: Btf, id: number): number =>
   id === 0 ? 0 : ((words[((places[id] as number) >>> 2) + 1] as number) >>> 24) & 0x1f;
 
-function checkName(btf: Btf, at: number): void {
-  if (at >= btf.strings.length) throw btf.types.format.refuse(`its BTF has a name at ${at}, past the end of its names`);
-}
+const noName = (btf: Btf, at: number) =>
+  btf.types.format.refuse(`its BTF has a name at ${at}, past the end of its names`);
+const noType = (btf: Btf, id: number) => btf.types.format.refuse(`its BTF has no type ${id}`);
 
 function checkType(btf: Btf, id: number): void {
-  if (id >= btf.places.length) throw btf.types.format.refuse(`its BTF has no type ${id}`);
+  if (id >= btf.places.length) throw noType(btf, id);
 }
 
 /** Checks the members of the type whose words begin at `at`. */
 function checkMembers(btf: Btf, id: number, at: number): void {
-  const { words } = btf;
+  const { words, places, strings } = btf;
+  const types = places.length;
   const info = words[at + 1] as number;
   const [kind, count, hasBitfields] = [(info >>> 24) & 0x1f, info & 0xffff, info >>> 31 === 1];
   const each = MEMBER_WORDS[kind];
   if (each === undefined) throw bad(btf, id, "has members, which its kind cannot have");
   for (let i = 0, member = at + HEAD_WORDS; i < count; i++, member += each) {
-    checkName(btf, words[member] as number);
+    if ((words[member] as number) >= strings.length) throw noName(btf, words[member] as number);
     if (kind === KIND.enum || kind === KIND.enum64) continue;
     const type = words[member + 1] as number;
-    checkType(btf, type);
+    if (type >= types) throw noType(btf, type);
     const isBitfield = hasBitfields && kind !== KIND.functionProto && (words[member + 2] as number) >>> 24 > 0;
     if (isBitfield && !isCounted(bareType(btf, type))) throw bad(btf, id, "has a bit field that is not an integer");
   }

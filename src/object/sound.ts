@@ -22,11 +22,13 @@ const MAP_SLOT_BYTES = 8;
 export function checkForLibbpf(object: OpenObject): void {
   const { elf, sections } = object;
   const { refuse } = elf;
-  for (const name of SINGLE) {
-    const named = sections.filter((section) => section.name === name);
-    if (named.length > 1) throw refuse(`it has ${named.length} sections "${name}" instead of one`);
-    if (WITH_BYTES.includes(name) && named.some(({ type }) => type !== SHT.progbits))
+  const single = new Set<string>();
+  for (const { name, type } of sections) {
+    if (!SINGLE.includes(name)) continue;
+    if (single.has(name)) throw refuse(`it has several sections "${name}" instead of one`);
+    if (WITH_BYTES.includes(name) && type !== SHT.progbits)
       throw refuse(`its section "${name}" has no bytes in the file`);
+    single.add(name);
   }
   const { named, count } = object.symbols;
   const filled = sections.filter((section) => isCode(section) && section.size > 0);
@@ -56,12 +58,16 @@ function checkFunctions(elf: Elf, named: readonly ElfSymbol[], code: ReadonlyMap
     const here = type === STT.func && index !== null ? code.get(index) : undefined;
     if (here === undefined) continue;
     const { section, bytes } = here;
-    const bad = (reason: string) =>
-      elf.refuse(`its function at ${value} of section "${section.name}" (name ${nameAt}) ${reason}`);
-    if (size === 0 || value % INSTRUCTION_BYTES !== 0 || size % INSTRUCTION_BYTES !== 0)
-      throw bad("does not begin and end between instructions");
-    if (value + size > section.size) throw bad("reaches beyond it");
-    if (bytes.u8(value + size - INSTRUCTION_BYTES) === LOAD_IMMEDIATE_64) throw bad("ends in half an instruction");
+    const reason =
+      size === 0 || value % INSTRUCTION_BYTES !== 0 || size % INSTRUCTION_BYTES !== 0
+        ? "does not begin and end between instructions"
+        : value + size > section.size
+          ? "reaches beyond it"
+          : bytes.bytes[value + size - INSTRUCTION_BYTES] === LOAD_IMMEDIATE_64
+            ? "ends in half an instruction"
+            : null;
+    if (reason !== null)
+      throw elf.refuse(`its function at ${value} of section "${section.name}" (name ${nameAt}) ${reason}`);
     functions++;
     if (section.name === TEXT) inText++;
   }
