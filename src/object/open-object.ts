@@ -183,7 +183,8 @@ function symbolAt(words: Uint32Array, index: number, littleEndian: boolean): Elf
   const word = words[at + 1] as number;
   const info = littleEndian ? word & 0xff : word >>> 24;
   const section = littleEndian ? word >>> 16 : word & 0xffff;
-  const [low, high] = littleEndian ? [2, 3] : [3, 2];
+  const low = at + (littleEndian ? 2 : 3);
+  const high = at + (littleEndian ? 3 : 2);
   return {
     index,
     nameAt: words[at] as number,
@@ -191,8 +192,8 @@ function symbolAt(words: Uint32Array, index: number, littleEndian: boolean): Elf
     binding: info >> 4,
     section: section === 0 || section >= SHN_LORESERVE ? null : section,
     undefined: section === 0,
-    value: (words[at + high] as number) * WORD + (words[at + low] as number),
-    size: (words[at + high + 2] as number) * WORD + (words[at + low + 2] as number),
+    value: (words[high] as number) * WORD + (words[low] as number),
+    size: (words[high + 2] as number) * WORD + (words[low + 2] as number),
   };
 }
 

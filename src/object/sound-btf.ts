@@ -66,7 +66,7 @@ export function checkBtf(btf: Btf): number {
         checkType(btf, other);
         heightOf(btf, id, heights, 0);
     }
-    if ((info & 0xffff) > 0) checkMembers(btf, id, at);
+    if ((info & 0xffff) > 0) checkMembers(btf, id, at, count);
   }
   return variables;
 }
@@ -85,12 +85,13 @@ function checkType(btf: Btf, id: number): void {
   if (id >= btf.places.length) throw noType(btf, id);
 }
 
-/** Checks the members of the type whose words begin at `at`. */
-function checkMembers(btf: Btf, id: number, at: number): void {
-  const { words, places, strings } = btf;
-  const types = places.length;
+/** Checks the members of the type whose words begin at `at`; there are that many types. */
+function checkMembers(btf: Btf, id: number, at: number, types: number): void {
+  const { words, strings } = btf;
   const info = words[at + 1] as number;
-  const [kind, count, hasBitfields] = [(info >>> 24) & 0x1f, info & 0xffff, info >>> 31 === 1];
+  const kind = (info >>> 24) & 0x1f;
+  const hasBitfields = info >>> 31 === 1;
+  const count = info & 0xffff;
   const each = MEMBER_WORDS[kind];
   if (each === undefined) throw bad(btf, id, "has members, which its kind cannot have");
   for (let i = 0, member = at + HEAD_WORDS; i < count; i++, member += each) {

@@ -25,7 +25,10 @@ export function checkForLibbpf(object: OpenObject): void {
   const single = new Set<string>();
   for (const { name, type } of sections) {
     if (!SINGLE.includes(name)) continue;
-    if (single.has(name)) throw refuse(`it has several sections "${name}" instead of one`);
+    if (single.has(name)) {
+      const named = sections.filter((section) => section.name === name);
+      throw refuse(`it has ${named.length} sections "${name}" instead of one`);
+    }
     if (WITH_BYTES.includes(name) && type !== SHT.progbits)
       throw refuse(`its section "${name}" has no bytes in the file`);
     single.add(name);

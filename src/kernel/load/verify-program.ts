@@ -63,8 +63,9 @@ function attempt(object: ObjectToVerify, detail: LogDetail): Outcome {
       learnSections([object.program]);
       opened = openObject(object.bytes, libbpfName(object.name));
       log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
-      const program = opened.selectOnly(object.program.name);
-      if (program === null) throw notFound(object.name, object.program.name);
+      const { name } = object.program;
+      const program = opened.select([name]).get(name);
+      if (program === undefined) throw notFound(object.name, name);
       program.setLog(log, detail);
       setType(program, object.program, held);
       configureMaps(opened, { ...object, reuse: NONE });
