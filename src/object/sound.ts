@@ -48,7 +48,7 @@ export function checkForLibbpf(object: OpenObject): void {
 }
 
 /** Externs as libbpf defines them: kernel variables and functions. */
-const isExtern = ({ undefined: nowhere, type, binding }: ElfSymbol) =>
+export const isExtern = ({ undefined: nowhere, type, binding }: ElfSymbol) =>
   nowhere && type === STT.none && binding !== STB.local;
 
 const readCode = (elf: Elf, section: NamedSection) => ({ section, bytes: sectionFields(elf, section, "instructions") });
