@@ -7,9 +7,9 @@ import {
   PERF_EVENT_KIND,
   PROG_INFO,
 } from "../layout/generated.ts";
-import { decode, encode, type FieldValues, type StructLayout, type StructReader } from "../layout/struct.ts";
+import { decode, encode, type FieldValues, numbersIn, type StructLayout, type StructReader } from "../layout/struct.ts";
 import { addressOf, allocate, keepAlive, textUntilNul } from "../memory.ts";
-import { bpf, openBtfById } from "./bpf.ts";
+import { type BpfObjectKind, bpf, openBtfById } from "./bpf.ts";
 import { closeFd } from "./libc.ts";
 
 /**
@@ -67,7 +67,7 @@ export function programInfo(fd: number, room = USUAL_MAPS): ProgramInfo {
     xlatedSize: info.u32("xlated_prog_len"),
     loadTimeNs: info.u64("load_time"),
     uid: info.u32("created_by_uid"),
-    mapIds: [...new Uint32Array(mapIds.buffer).subarray(0, maps)],
+    mapIds: numbersIn(mapIds, maps),
     name: info.text("name"),
     btfId: info.u32("btf_id"),
     gplCompatible: info.bit(PROG_INFO.gpl_compatible),
@@ -76,6 +76,12 @@ export function programInfo(fd: number, room = USUAL_MAPS): ProgramInfo {
     recursionMisses: info.u64("recursion_misses"),
     verifiedInstructions: info.u32("verified_insns"),
   };
+}
+
+/** Returns the ID of the program, map or link behind `fd`, and nothing else of it. Throws SysError. */
+export function objectId(kind: BpfObjectKind, fd: number): number {
+  if (kind === "program") return objectInfo(fd, PROG_INFO).u32("id");
+  return kind === "map" ? objectInfo(fd, MAP_INFO).u32("id") : objectInfo(fd, LINK_INFO).u32("id");
 }
 
 /** struct bpf_func_info begins with the function's instruction and its type ID. */

@@ -1,7 +1,8 @@
 /** Answers for links: the stored record, and the current state in the kernel and on disk. */
 import type { KernelLinkAnswer, LinkAnswer, LinkRecordAnswer } from "../domain/answer.ts";
 import { type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts";
-import type { LinkId } from "../domain/ids.ts";
+import type { LinkId, ProgramId } from "../domain/ids.ts";
+import type { ProgramRecord } from "../domain/program.ts";
 import { attachTypeWord, linkTypeWord } from "../domain/kernel-words.ts";
 import {
   type CgroupDetails,
@@ -284,8 +285,12 @@ function isInFilter({ programId, details }: LinkRecord, { dispatchers, attachmen
   return found?.programId === programId && attachments.ofDispatcher(found).present === true;
 }
 
-/** Answers for some of the stored links. */
-export function linkAnswers(host: Host, records: readonly LinkRecord[]): LinkAnswer[] {
+/** Answers for some of the stored links. `nameOf` returns a program's name; null if there is no such program any more. */
+export function linkAnswers(
+  host: Host,
+  records: readonly LinkRecord[],
+  nameOf = (id: ProgramId): string | null => host.store.program(id)?.name ?? null,
+): LinkAnswer[] {
   if (records.length === 0) return [];
   const around = surroundingsOf(host, host.store.links());
   return records.map((record) => {
@@ -296,13 +301,14 @@ export function linkAnswers(host: Host, records: readonly LinkRecord[]): LinkAns
         kernel: ours && kernelLinkAnswer(host, ours, record.details),
         kernel_seen: ours !== null || isInFilter(record, around),
         pin_present: record.pinPath !== "" && host.pins.exists(record.pinPath),
-        function_name: host.store.program(record.programId)?.name ?? null,
+        function_name: nameOf(record.programId),
         attachment: around.attachments.ofLink(record),
       },
     };
   });
 }
 
-export function linkAnswer(host: Host, record: LinkRecord): LinkAnswer {
-  return linkAnswers(host, [record])[0] as LinkAnswer;
+export function linkAnswer(host: Host, record: LinkRecord, program: ProgramRecord | null = null): LinkAnswer {
+  const nameOf = program === null ? undefined : () => program.name;
+  return linkAnswers(host, [record], nameOf)[0] as LinkAnswer;
 }

@@ -1,7 +1,7 @@
 import { type BpfObjectKind, objectKind, openById, openPinned, pinObject } from "../../ffi/safe/bpf.ts";
 import { detachLink } from "../../ffi/safe/bpf-link.ts";
 import { closeFd } from "../../ffi/safe/libc.ts";
-import { linkInfo, mapInfo, programInfo } from "../../ffi/safe/object-info.ts";
+import { objectId } from "../../ffi/safe/object-info.ts";
 import { kernelLinkId, mapId, programId } from "../domain/ids.ts";
 import type { Pin } from "../domain/pin.ts";
 import { BpfmanError, type SysFailure } from "../errors/error.ts";
@@ -137,12 +137,13 @@ export function detachWherePossible(fd: number): void {
 }
 
 export function pinnedId(kind: BpfObjectKind, fd: number): PinnedId {
+  const id = objectId(kind, fd);
   switch (kind) {
     case "program":
-      return { kind, id: programId(programInfo(fd).id) };
+      return { kind, id: programId(id) };
     case "map":
-      return { kind, id: mapId(mapInfo(fd).id) };
+      return { kind, id: mapId(id) };
     case "link":
-      return { kind, id: kernelLinkId(linkInfo(fd).id) };
+      return { kind, id: kernelLinkId(id) };
   }
 }
