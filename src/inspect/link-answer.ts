@@ -14,10 +14,10 @@ import {
   type TcxDetails,
 } from "../domain/link.ts";
 import { perfEventName } from "../domain/perf-events.ts";
-import { type Attachments, attachmentsOf } from "./attachment.ts";
+import { type Attachments, attachmentsOf, remembered } from "./attachment.ts";
 import { comparePlaces } from "../dispatcher/order.ts";
 import type { Host } from "../platform/host.ts";
-import type { KernelLink, KernelLinkFacts } from "../platform/kernel.ts";
+import type { KernelLink, KernelLinkFacts, KernelPort } from "../platform/kernel.ts";
 
 /** A link of a kind of which the kernel keeps several on one hook, in an order that bpfman asks for. */
 const isOrdered = (details: LinkDetails): details is TcxDetails | CgroupDetails =>
@@ -55,12 +55,15 @@ export interface Surroundings {
   readonly positions: ReadonlyMap<LinkId, number>;
   readonly dispatchers: readonly DispatcherRecord[];
   readonly attachments: Attachments;
+  readonly kernelLink: KernelPort["link"];
 }
 
 export function surroundingsOf(host: Host, links: readonly LinkRecord[]): Surroundings {
   const chained = links.some(({ details }) => isChained(details));
   const dispatchers = chained ? host.store.dispatchers() : [];
-  return { positions: positionsOf(links), dispatchers, attachments: attachmentsOf(host, { dispatchers, links }) };
+  const kernelLink = remembered(host.kernel.link);
+  const attachments = attachmentsOf(host, { dispatchers, links, kernelLink });
+  return { positions: positionsOf(links), dispatchers, attachments, kernelLink };
 }
 
 function dispatcherRecordOf(details: ChainDetails, dispatchers: readonly DispatcherRecord[]) {
@@ -273,8 +276,8 @@ function isOf({ programId, facts }: KernelLink, record: LinkRecord, { dispatcher
 }
 
 /** Returns the kernel's link; null if it is gone. The kernel reuses IDs, so a link of another program is not this one. */
-export function ownKernelLink(host: Host, record: LinkRecord, around: Surroundings): KernelLink | null {
-  const kernel = record.kernelLinkId === null ? null : host.kernel.link(record.kernelLinkId);
+export function ownKernelLink(record: LinkRecord, around: Surroundings): KernelLink | null {
+  const kernel = record.kernelLinkId === null ? null : around.kernelLink(record.kernelLinkId);
   return kernel !== null && isOf(kernel, record, around) ? kernel : null;
 }
 
@@ -294,7 +297,7 @@ export function linkAnswers(
   if (records.length === 0) return [];
   const around = surroundingsOf(host, host.store.links());
   return records.map((record) => {
-    const ours = ownKernelLink(host, record, around);
+    const ours = ownKernelLink(record, around);
     return {
       record: linkRecordAnswer(record, around),
       status: {
