@@ -72,7 +72,8 @@ export interface ObjectForLibbpf {
  */
 export function objectForLibbpf(bytes: Uint8Array, file: ObjectFile, programs: readonly string[]): ObjectForLibbpf {
   const object = openForLibbpf(bytes);
-  if (isPlain(object, file)) return { ...PLAIN, bytes: object.bytes, along: new Map() };
+  if (isPlain(object, file))
+    return { ...PLAIN, bytes: object.bytes, along: new Map(programs.map((name) => [name, []])) };
   const uses = readMapUses(object);
   const along = reachedByTailCalls(uses, programs, refuse);
   const loaded = new Set([...programs, ...[...along.values()].flat()]);
