@@ -30,9 +30,18 @@ export interface Relocations {
   readonly offsets: Float64Array;
   /** Index of the symbol that each refers to. */
   readonly symbols: Uint32Array;
+  /** Whether they are in the order of their offsets, as compilers write them. */
+  readonly isAscending: boolean;
+  /** The largest offset; -1 if there are none. */
+  readonly largest: number;
 }
 
-const NO_RELOCATIONS: Relocations = { offsets: new Float64Array(0), symbols: new Uint32Array(0) };
+const NO_RELOCATIONS: Relocations = {
+  offsets: new Float64Array(0),
+  symbols: new Uint32Array(0),
+  isAscending: true,
+  largest: -1,
+};
 
 /** What refers to a symbol, and at which byte of its section. */
 export interface Reference {
@@ -130,13 +139,17 @@ export class OpenObject {
     if (this.relocationBytes > this.bytes.length) throw this.elf.refuse("its tables of relocations overlap");
     const words = sectionFields(this.elf, table, "relocations").words();
     const count = Math.floor((words.length * 4) / RELOCATION_BYTES);
-    const relocations = { offsets: new Float64Array(count), symbols: new Uint32Array(count) };
-    const { offsets, symbols } = relocations;
+    const [offsets, symbols] = [new Float64Array(count), new Uint32Array(count)];
     const [low, high] = this.elf.littleEndian ? [0, 1] : [1, 0];
+    let [isAscending, largest] = [true, -1];
     for (let i = 0, at = 0; i < count; i++, at += RELOCATION_BYTES / 4) {
-      offsets[i] = (words[at + high] as number) * WORD + (words[at + low] as number);
+      const offset = (words[at + high] as number) * WORD + (words[at + low] as number);
+      if (offset < largest) isAscending = false;
+      else largest = offset;
+      offsets[i] = offset;
       symbols[i] = words[at + 2 + high] as number;
     }
+    const relocations = { offsets, symbols, isAscending, largest };
     this.tables.set(table.index, relocations);
     return relocations;
   }
@@ -156,8 +169,7 @@ export class OpenObject {
   private sorted(section: number): Relocations {
     const known = this.referring.get(section);
     if (known !== undefined) return known;
-    const [first = NO_RELOCATIONS, ...others] = this.relocationTables(section).map((table) => this.relocations(table));
-    const found = others.length === 0 && isAscending(first.offsets) ? first : merged([first, ...others]);
+    const found = inOrder(this.relocationTables(section).map((table) => this.relocations(table)));
     this.referring.set(section, found);
     return found;
   }
@@ -197,10 +209,14 @@ function symbolAt(words: Uint32Array, index: number, littleEndian: boolean): Elf
   };
 }
 
-function isAscending(offsets: Float64Array): boolean {
-  for (let i = 1; i < offsets.length; i++) if ((offsets[i] as number) < (offsets[i - 1] as number)) return false;
-  return true;
+/** Returns the relocations of several tables, by offset. */
+export function inOrder(tables: readonly Relocations[]): Relocations {
+  const [first = NO_RELOCATIONS] = tables;
+  return tables.length <= 1 && first.isAscending ? first : merged(tables);
 }
+
+/** Reports whether one of these, which are in order, is at that offset. */
+export const hasOffset = ({ offsets }: Relocations, at: number): boolean => offsets[countBelow(offsets, at)] === at;
 
 /** Returns how many of ascending numbers are below `limit`. */
 function countBelow(ascending: Float64Array, limit: number): number {
@@ -220,5 +236,10 @@ export const oneByOne = ({ offsets, symbols }: Relocations): { readonly at: numb
 function merged(tables: readonly Relocations[]): Relocations {
   const all = tables.flatMap(oneByOne);
   all.sort((a, b) => a.at - b.at);
-  return { offsets: Float64Array.from(all, ({ at }) => at), symbols: Uint32Array.from(all, ({ symbol }) => symbol) };
+  return {
+    offsets: Float64Array.from(all, ({ at }) => at),
+    symbols: Uint32Array.from(all, ({ symbol }) => symbol),
+    isAscending: true,
+    largest: all.at(-1)?.at ?? -1,
+  };
 }

@@ -6,7 +6,7 @@
 import { EXTERNS_MAX, LIBBPF_LOOKS_MAX, TEXT_FUNCTIONS_MAX } from "../domain/limits.ts";
 import { checkRelocationRecords } from "./btf-ext.ts";
 import { type Elf, type ElfSymbol, type NamedSection, SHT, STB, STT, sectionFields } from "./elf.ts";
-import { isCode, type OpenObject, RELOCATION_BYTES } from "./open-object.ts";
+import { hasOffset, inOrder, isCode, type OpenObject, RELOCATION_BYTES } from "./open-object.ts";
 import { callsIn, INSTRUCTION_BYTES, LOAD_IMMEDIATE_64, TEXT } from "./program-layout.ts";
 import { checkBtf } from "./sound-btf.ts";
 
@@ -92,11 +92,10 @@ function checkRelocations(object: OpenObject): void {
     if (table.entrySize !== RELOCATION_BYTES)
       throw bad(`have ${table.entrySize} bytes each instead of ${RELOCATION_BYTES}`);
     const width = target.name === ".maps" ? MAP_SLOT_BYTES : 1;
-    const { offsets } = object.relocations(table);
-    for (let i = 0; i < offsets.length; i++) {
-      const offset = offsets[i] as number;
-      if (offset + width > target.size)
-        throw bad(`include one for byte ${offset} of section "${target.name}", which has ${target.size} bytes`);
+    const { offsets, largest } = object.relocations(table);
+    if (largest >= 0 && largest + width > target.size) {
+      const offset = offsets.find((each) => each + width > target.size);
+      throw bad(`include one for byte ${offset} of section "${target.name}", which has ${target.size} bytes`);
     }
   }
 }
@@ -109,8 +108,8 @@ function checkCalls(object: OpenObject, { section, bytes }: Code): void {
   const calls = callsIn(bytes.bytes, 0, bytes.length);
   if (calls.length === 0) return;
   const tables = object.relocationTables(section.index).filter(isRead);
-  const relocated = new Set(tables.flatMap((table) => [...object.relocations(table).offsets]));
-  const at = calls.find((call) => !relocated.has(call));
+  const relocated = inOrder(tables.map((table) => object.relocations(table)));
+  const at = calls.find((call) => !hasOffset(relocated, call));
   if (at === undefined) return;
   throw object.elf.refuse(`its section "${section.name}" calls a function at ${at} without saying which`);
 }
