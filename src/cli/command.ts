@@ -5,7 +5,7 @@
  */
 import type { ChangeAnswers } from "../domain/change-answer.ts";
 import type { LiveValue } from "../domain/completion.ts";
-import type { Settings } from "../domain/settings.ts";
+import type { DaemonOptions, Settings } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Invoke } from "../service/invoke.ts";
 import type { Answers, OperationName } from "../service/operations.ts";
@@ -303,19 +303,9 @@ export interface ServeLanguageOptions extends ServeOptions {
   readonly helper: readonly string[] | null;
 }
 
-export interface DaemonOptions {
-  readonly socketPath: string;
-  /** Who may connect besides root, by name or number; null for `bpfman`, if there is such a group. */
-  readonly socketGroup: string | null;
-  /** Null without CSI. */
-  readonly csiSocket: string | null;
-  /** Null without metrics over HTTP. */
-  readonly metricsSocket: string | null;
-}
-
 export interface WatchOptions {
   /** Begins after the change of that number; null begins now. */
-  readonly after: number | null;
+  readonly since: number | null;
   readonly count: number | null;
   readonly forMs: number | null;
 }

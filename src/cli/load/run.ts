@@ -1,6 +1,7 @@
 import type { RunAnswer } from "../../domain/answer.ts";
+import { BpfmanError } from "../../errors/error.ts";
 import { ANY_TARGET, targetOf } from "../attach/hooks.ts";
-import { defineCommand, ifGiven, usageError, vary, type Values } from "../command.ts";
+import { defineCommand, ifGiven, vary, type Values } from "../command.ts";
 import { IMAGE_URL, imageRequest, PULL_POLICY, REGISTRY_AUTH } from "../image/fields.ts";
 import { METADATA } from "../labels.ts";
 import { parseSelector } from "../parse/pairs.ts";
@@ -45,9 +46,10 @@ function sourceOf({ path, programs, url, registryAuth, pullPolicy }: Values<type
     return { source: { image }, programs: [parseSelector(path), ...programs] };
   }
   if (programs.length > 0) return { source: { file: path }, programs };
-  throw usageError(
+  // What the object holds is the hint (run.ts).
+  throw new BpfmanError(
+    "INVALID_PROGRAM",
     '"bpfman run" needs the programs of the object to run: <TYPE>:<NAME> or <NAME>',
-    `"bpfman inspect ${path}" shows what the object has`,
   );
 }
 

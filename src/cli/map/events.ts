@@ -111,16 +111,22 @@ export const watch = defineCommand({
     ...ENDING,
   ],
   fields: {
-    after: optional(
+    since: optional(
       {
-        long: "after",
+        long: "since",
+        aliases: ["after"],
         metavar: "SEQUENCE",
         doc: [
-          "Begin after the change of that number, with those that were made meanwhile.",
-          "Each line of JSON has its number as `sequence`.",
+          "Begin after the change of that number, with those that were made meanwhile; 0 for all",
+          "that are known. Each line of JSON has its number as `sequence`. If some after it are",
+          "not known any more, a warning says so: list what there is.",
         ],
       },
-      whole("after", { min: 0, max: Number.MAX_SAFE_INTEGER }),
+      whole("sequence", {
+        min: 0,
+        max: Number.MAX_SAFE_INTEGER,
+        seen: 'each line of "bpfman watch -o json" has its number as "sequence"; for a time, type "bpfman history --since 1h"',
+      }),
     ),
     count: COUNT,
     forMs: FOR,
@@ -129,6 +135,7 @@ export const watch = defineCommand({
     examples: {
       "See what is loaded and attached": "bpfman watch",
       "Wait until something changes": "bpfman watch --count 1 -o json",
+      "Go on after the last change that was seen": "bpfman watch --since 41 -o json",
     },
   },
   prepare: (how) => (session) => session.watch(how, (change) => `${printable(renderChange(change))}\n`),
