@@ -5,7 +5,7 @@
 import type { InferOutput } from "valibot";
 import { CHANGE_KINDS } from "../src/domain/change.ts";
 import { PARENT_POLL_MS } from "../src/domain/limits.ts";
-import type { LogPort } from "../src/domain/log.ts";
+import type { LogPort, Severity } from "../src/domain/log.ts";
 import { printable, printableJson } from "../src/domain/printable.ts";
 import type { ProcessIdentity } from "../src/domain/ids.ts";
 import { BpfmanError } from "../src/errors/error.ts";
@@ -170,12 +170,12 @@ export class Methods {
   #traced(): LogPort {
     const { log } = this.#options.service;
     const both =
-      (level: keyof LogPort): LogPort["debug"] =>
+      (level: Severity): LogPort["debug"] =>
       (message, facts = {}) => {
         log[level](message, facts);
         this.#tell(printable(`${level}: ${message}`), printableJson(JSON.stringify(facts)));
       };
-    return { error: both("error"), warn: both("warn"), info: both("info"), debug: both("debug") };
+    return { level: "trace", error: both("error"), warn: both("warn"), info: both("info"), debug: both("debug") };
   }
 
   async #own(method: string, params: unknown): Promise<unknown> {

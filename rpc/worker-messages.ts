@@ -1,7 +1,7 @@
 /** What the server and its worker tell each other: JSON, one message per line. */
 import type { ProcessIdentity } from "../src/domain/ids.ts";
 import { WORKER_MESSAGE_BYTES_MAX } from "../src/domain/limits.ts";
-import type { LogPort } from "../src/domain/log.ts";
+import type { LogLevel, Severity } from "../src/domain/log.ts";
 import type { Settings } from "../src/domain/settings.ts";
 import type { ErrorCode } from "../src/errors/codes.ts";
 import type { ErrorParts } from "../src/errors/error.ts";
@@ -13,6 +13,9 @@ export type Task = { readonly id: string; readonly owner: ProcessIdentity | null
   | { readonly kind: "release"; readonly lockTimeoutMs: number | null }
 );
 
+/** A task, and the level of the log that hears of it: what that would drop is not told. */
+export type Given = Task & { readonly logLevel: LogLevel };
+
 /** What a worker needs to know of the session before its first task. */
 export interface Beginning {
   readonly settings: Settings;
@@ -23,7 +26,7 @@ export interface Beginning {
 /** From the server to the worker. */
 export type Order =
   | ({ readonly kind: "begin" } & Beginning)
-  | Task
+  | Given
   /** Ignored unless that task is running. */
   | { readonly kind: "cancel"; readonly id: string };
 
@@ -36,7 +39,7 @@ export type Report =
   | { readonly kind: "progress"; readonly message: string }
   | {
       readonly kind: "log";
-      readonly level: keyof LogPort;
+      readonly level: Severity;
       readonly message: string;
       readonly facts: Readonly<Record<string, unknown>>;
     }

@@ -1,10 +1,10 @@
 /** The worker: a process that runs the changes of one session, one at a time, for its server (worker.ts). */
 import { WORKER_STOPPING_MS } from "../src/domain/limits.ts";
-import type { LogPort } from "../src/domain/log.ts";
+import { isHeard, type LogPort, type Severity } from "../src/domain/log.ts";
 import { BpfmanError } from "../src/errors/error.ts";
 import { reasonOf } from "../src/errors/sys-failure.ts";
 import type { SessionService } from "../src/service/session.ts";
-import { type Beginning, encoded, messages, type Order, type Report, type Task } from "./worker-messages.ts";
+import { type Beginning, encoded, type Given, messages, type Order, type Report } from "./worker-messages.ts";
 
 export interface WorkerHost {
   /** Chunks from the server. Their end is the end of the server. */
@@ -30,7 +30,7 @@ export async function work(host: WorkerHost): Promise<void> {
     else running.cancel.abort();
   }
 
-  async function perform(task: Task, signal: AbortSignal): Promise<void> {
+  async function perform(task: Given, signal: AbortSignal): Promise<void> {
     report(await outcome(service, task, { signal, report }));
     clearInterval(running?.beat);
     running = null;
@@ -71,13 +71,19 @@ interface Surroundings {
 
 async function outcome(
   connecting: Promise<SessionService> | null,
-  task: Task,
+  task: Given,
   { signal, report }: Surroundings,
 ): Promise<Report> {
-  const logs = (level: keyof LogPort): LogPort[typeof level] => {
-    return (message, facts = {}) => report({ kind: "log", level, message, facts });
+  const { logLevel } = task;
+  const logs = (level: Severity): LogPort["debug"] =>
+    isHeard(level, logLevel) ? (message, facts = {}) => report({ kind: "log", level, message, facts }) : () => {};
+  const log: LogPort = {
+    level: logLevel,
+    error: logs("error"),
+    warn: logs("warn"),
+    info: logs("info"),
+    debug: logs("debug"),
   };
-  const log: LogPort = { error: logs("error"), warn: logs("warn"), info: logs("info"), debug: logs("debug") };
   try {
     if (connecting === null) throw new Error("the worker was given a task before its settings");
     const service = await connecting;

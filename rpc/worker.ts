@@ -127,7 +127,8 @@ class Worker {
       kill = setTimeout(() => started.process.kill("SIGKILL"), ms);
     };
     started.task = { context, answer, stopping: () => killIn(WORKER_SILENCE_TIMEOUT_MS) };
-    started.ready.promise.then(() => tell(started, task));
+    const { level: logLevel = "trace" } = context.log ?? this.#service.log;
+    started.ready.promise.then(() => tell(started, { ...task, logLevel }));
     const { signal } = context;
     if (signal?.aborted) cancel();
     else signal?.addEventListener("abort", cancel, { once: true });

@@ -58,6 +58,7 @@ export const TABLES = [
   "src/domain/kernel-words.ts",
   "src/domain/kinds.ts",
   "src/domain/perf-events.ts",
+  "src/object/section-name.ts",
 ].map((path) => join(ROOT, path));
 
 /** An executable's path, for this machine's processor or for the one of the given Bun; or a directory for the bundle. */

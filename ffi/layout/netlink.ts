@@ -51,8 +51,22 @@ export const nested = (type: number, ...inner: readonly Uint8Array[]): Uint8Arra
 /** The attributes in `bytes` by type, the last one of each. */
 export const readAttributes = (bytes: Uint8Array): ReadonlyMap<number, Uint8Array> => new Map(eachAttribute(bytes));
 
+/** The values of the attributes of one type. Others are skipped: an interface has forty. */
+export function attributesOf(wanted: number, bytes: Uint8Array): Uint8Array[] {
+  const found: Uint8Array[] = [];
+  const end = bytes.length;
+  for (let at = 0; at + ATTRIBUTE_HEADER_BYTES <= end; ) {
+    const length = (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
+    const type = ((bytes[at + 2] as number) | ((bytes[at + 3] as number) << 8)) & TYPE_MASK;
+    if (length < ATTRIBUTE_HEADER_BYTES || at + length > end) break;
+    if (type === wanted) found.push(bytes.subarray(at + ATTRIBUTE_HEADER_BYTES, at + length));
+    at += aligned(length);
+  }
+  return found;
+}
+
 /** Type and value of all attributes in `bytes`; what is cut off or malformed at the end is left out. */
-export function eachAttribute(bytes: Uint8Array): [type: number, value: Uint8Array][] {
+function eachAttribute(bytes: Uint8Array): [type: number, value: Uint8Array][] {
   const attributes: [type: number, value: Uint8Array][] = [];
   const view = viewOf(bytes);
   for (let at = 0; at + ATTRIBUTE_HEADER_BYTES <= bytes.length; ) {

@@ -16,7 +16,7 @@ import {
   UPROBE_MULTI_LINK_ATTR,
   XDP_LINK_ATTR,
 } from "../layout/generated.ts";
-import { decode, encode, type FieldValues, type StructLayout } from "../layout/struct.ts";
+import { decode, encode, type FieldValues, numbersIn, type StructLayout } from "../layout/struct.ts";
 import { addressOf, allocate, copyOf, cString, keepAlive } from "../memory.ts";
 import { bpf } from "./bpf.ts";
 import type { AttachTypeName } from "./bpf-object.ts";
@@ -287,11 +287,9 @@ export function queryHook(ifindex: number, hook: HookName): HookState {
   bpf("PROG_QUERY", attr);
   keepAlive(programs, links);
   const answer = decode(QUERY_ATTR, attr);
-  const linkIds = new Uint32Array(links.buffer);
-  const members = [...new Uint32Array(programs.buffer).subarray(0, answer.u32("count"))].map((programId, index) => ({
-    programId,
-    linkId: linkIds[index] ?? 0,
-  }));
+  const count = answer.u32("count");
+  const linkIds = numbersIn(links, count);
+  const members = numbersIn(programs, count).map((programId, index) => ({ programId, linkId: linkIds[index] ?? 0 }));
   return { revision: answer.u64("revision"), members };
 }
 
@@ -324,7 +322,7 @@ export function queryCgroup(cgroup: number, attachType: AttachTypeName): CgroupH
   const flags = answer.u32("attach_flags");
   return {
     revision: answer.u64("revision"),
-    programIds: [...new Uint32Array(programs.buffer).subarray(0, answer.u32("count"))],
+    programIds: numbersIn(programs, answer.u32("count")),
     multi: (flags & BPF_F_ALLOW_MULTI) !== 0,
     override: (flags & BPF_F_ALLOW_OVERRIDE) !== 0,
   };

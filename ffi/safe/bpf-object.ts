@@ -3,7 +3,7 @@ import { ATTACH_TYPE, OBJECT_OPEN_OPTS, PROG_TYPE } from "../layout/generated.ts
 import { encode } from "../layout/struct.ts";
 import { addressOf, allocate, copyOf, cString, keepAlive, type Memory } from "../memory.ts";
 import { lastErrno, textAt } from "./libc.ts";
-import { checkedLibbpf, libbpf, libbpfError } from "./libbpf.ts";
+import { checkedLibbpf, libbpf, libbpfError, rareLibbpf } from "./libbpf.ts";
 import type { LogBuffer } from "./log-buffer.ts";
 import { withDefaultSignals } from "./signals.ts";
 
@@ -12,10 +12,11 @@ export type AttachTypeName = keyof typeof ATTACH_TYPE;
 
 /** An object file parsed by libbpf: configure it, load it once, close it. */
 export interface BpfObject {
-  /** In file order, without the functions that are only called by other programs. */
-  readonly programs: readonly BpfProgram[];
-  /** Turns autoload on for the program of that name and off for all others; null, and nothing is changed, if there is none. */
-  selectOnly(name: string): BpfProgram | null;
+  /**
+   * Turns autoload on for the programs of these names, the first of each, and off for all others, which are not looked at: an
+   * object can have many. Returns those that there are.
+   */
+  select(names: Iterable<string>): ReadonlyMap<string, BpfProgram>;
   readonly maps: readonly BpfMap[];
   /**
    * Creates the maps and loads the programs that have autoload on. Throws SysError, leaving nothing in the kernel. The
@@ -33,7 +34,6 @@ export type LogDetail = "whole" | "path" | "brief";
 export interface BpfProgram {
   readonly name: string;
   readonly section: string;
-  setAutoload(on: boolean): void;
   /** Sets BPF_PROG_TYPE_* and the expected BPF_* attach type; null for none. */
   setType(type: ProgramTypeName, expectedAttachType: AttachTypeName | null): void;
   /**
@@ -87,7 +87,7 @@ const learned = new Set<string>();
 /** Tells libbpf which type programs in sections of that pattern have (libbpf_register_prog_handler), for all objects. */
 export function learnSection(pattern: string, type: ProgramTypeName): void {
   if (learned.has(pattern)) return;
-  const result = libbpf().libbpf_register_prog_handler(cString(pattern), PROG_TYPE[type], 0, null);
+  const result = rareLibbpf().libbpf_register_prog_handler(cString(pattern), PROG_TYPE[type], 0, null);
   checkedLibbpf("libbpf_register_prog_handler", result);
   learned.add(pattern);
 }
@@ -118,25 +118,23 @@ export function openObject(bytes: Uint8Array, name: string): BpfObject {
   const handle = Number(opened) as Pointer;
 
   let closed = false;
-  let programs: readonly BpfProgram[] | null = null;
-  const pointers = () => walk((last) => library.bpf_object__next_program(handle, last));
   const live = (pointer: Pointer): Pointer => {
     if (closed) throw new Error("the BPF object is closed");
     return pointer;
   };
   return {
-    get programs() {
-      programs ??= pointers().map((it) => wrapProgram(it, live));
-      return programs;
-    },
-    selectOnly(name) {
-      const found = library.bpf_object__find_program_by_name(live(handle), cString(name));
-      if (found === null) return null;
-      const wanted = Number(found) as Pointer;
-      // Not by `programs`, since there can be many objects of many programs to check.
-      for (const each of pointers())
-        checkedLibbpf("bpf_program__set_autoload", library.bpf_program__set_autoload(each, each === wanted));
-      return wrapProgram(wanted, live);
+    select(names) {
+      const found = new Map<string, BpfProgram>();
+      const wanted = new Set<Pointer>();
+      for (const name of names) {
+        const pointer = library.bpf_object__find_program_by_name(live(handle), cString(name));
+        if (pointer === null) continue;
+        wanted.add(Number(pointer) as Pointer);
+        found.set(name, wrapProgram(Number(pointer) as Pointer, name, live));
+      }
+      for (const each of walk((last) => library.bpf_object__next_program(handle, last)))
+        checkedLibbpf("bpf_program__set_autoload", library.bpf_program__set_autoload(each, wanted.has(each)));
+      return found;
     },
     maps: walk((last) => library.bpf_object__next_map(handle, last)).map((it) => wrapMap(it, live)),
     load({ quick } = { quick: false }) {
@@ -174,15 +172,12 @@ type Live = (pointer: Pointer) => Pointer;
 
 const nameAt = (address: Pointer | bigint | null): string => (address === null ? "" : textAt(address));
 
-function wrapProgram(pointer: Pointer, live: Live): BpfProgram {
+function wrapProgram(pointer: Pointer, name: string, live: Live): BpfProgram {
   const library = libbpf();
   return {
-    name: nameAt(library.bpf_program__name(pointer)),
+    name,
     get section() {
       return nameAt(library.bpf_program__section_name(live(pointer)));
-    },
-    setAutoload(on) {
-      checkedLibbpf("bpf_program__set_autoload", library.bpf_program__set_autoload(live(pointer), on));
     },
     setType(type, expectedAttachType) {
       checkedLibbpf("bpf_program__set_type", library.bpf_program__set_type(live(pointer), PROG_TYPE[type]));
@@ -192,12 +187,12 @@ function wrapProgram(pointer: Pointer, live: Live): BpfProgram {
     },
     setAttachTarget(target) {
       const fd = target.programFd ?? 0;
-      const result = library.bpf_program__set_attach_target(live(pointer), fd, cString(target.function));
+      const result = rareLibbpf().bpf_program__set_attach_target(live(pointer), fd, cString(target.function));
       checkedLibbpf("bpf_program__set_attach_target", result);
     },
     setFlag(flag) {
-      const flags = library.bpf_program__flags(live(pointer)) | LOAD_FLAGS[flag];
-      checkedLibbpf("bpf_program__set_flags", library.bpf_program__set_flags(pointer, flags));
+      const flags = rareLibbpf().bpf_program__flags(live(pointer)) | LOAD_FLAGS[flag];
+      checkedLibbpf("bpf_program__set_flags", rareLibbpf().bpf_program__set_flags(pointer, flags));
     },
     setLog(log, detail) {
       const result = library.bpf_program__set_log_buf(live(pointer), log.address, log.bytes);
@@ -205,7 +200,7 @@ function wrapProgram(pointer: Pointer, live: Live): BpfProgram {
       checkedLibbpf("bpf_program__set_log_level", library.bpf_program__set_log_level(pointer, LOG_LEVELS[detail]));
     },
     get type() {
-      return library.bpf_program__type(live(pointer));
+      return rareLibbpf().bpf_program__type(live(pointer));
     },
     fd: () => checkedLibbpf("bpf_program__fd", library.bpf_program__fd(live(pointer))),
   };
@@ -223,7 +218,7 @@ function wrapMap(pointer: Pointer, live: Live): BpfMap {
     },
     writeInitialValue(offset, bytes) {
       const size = allocate(8);
-      const address = library.bpf_map__initial_value(live(pointer), size);
+      const address = rareLibbpf().bpf_map__initial_value(live(pointer), size);
       const room = address === null ? 0 : Number(new DataView(size.buffer).getBigUint64(0, true));
       if (!Number.isSafeInteger(offset) || offset < 0 || offset + bytes.length > room) {
         throw new RangeError(`${bytes.length} bytes at ${offset} do not lie inside an initial value of ${room} bytes`);
@@ -232,20 +227,20 @@ function wrapMap(pointer: Pointer, live: Live): BpfMap {
       new Uint8Array(toArrayBuffer(Number(address) as Pointer, 0, room)).set(bytes, offset);
     },
     reuse(fd) {
-      checkedLibbpf("bpf_map__reuse_fd", library.bpf_map__reuse_fd(live(pointer), fd));
+      checkedLibbpf("bpf_map__reuse_fd", rareLibbpf().bpf_map__reuse_fd(live(pointer), fd));
     },
     leaveOut() {
-      checkedLibbpf("bpf_map__set_autocreate", library.bpf_map__set_autocreate(live(pointer), false));
+      checkedLibbpf("bpf_map__set_autocreate", rareLibbpf().bpf_map__set_autocreate(live(pointer), false));
     },
     setMaxEntries(entries) {
       if (!Number.isInteger(entries) || entries < 0 || entries > 0xffff_ffff) {
         throw new RangeError(`${entries} is not a number of entries`);
       }
-      checkedLibbpf("bpf_map__set_max_entries", library.bpf_map__set_max_entries(live(pointer), entries));
+      checkedLibbpf("bpf_map__set_max_entries", rareLibbpf().bpf_map__set_max_entries(live(pointer), entries));
     },
     setFlag(flag) {
-      const flags = library.bpf_map__map_flags(live(pointer)) | MAP_FLAGS[flag];
-      checkedLibbpf("bpf_map__set_map_flags", library.bpf_map__set_map_flags(pointer, flags));
+      const flags = rareLibbpf().bpf_map__map_flags(live(pointer)) | MAP_FLAGS[flag];
+      checkedLibbpf("bpf_map__set_map_flags", rareLibbpf().bpf_map__set_map_flags(pointer, flags));
     },
     clearPinPath() {
       checkedLibbpf("bpf_map__set_pin_path", library.bpf_map__set_pin_path(live(pointer), null));

@@ -1,7 +1,7 @@
 import type { Pointer } from "bun:ffi";
 import { cString } from "../memory.ts";
 import { lastErrno } from "./libc.ts";
-import { checkedLibbpf, libbpf, libbpfError } from "./libbpf.ts";
+import { checkedLibbpf, rareLibbpf, libbpfError } from "./libbpf.ts";
 
 /** include/uapi/linux/btf.h */
 const BTF_KIND_FUNC = 12;
@@ -11,7 +11,7 @@ const BTF_KIND_FUNC = 12;
  * if one of them does not exist.
  */
 export function btfFunctionIds(btfId: number, names: readonly string[]): number[] {
-  const library = libbpf();
+  const library = rareLibbpf();
   const loaded = library.btf__load_from_kernel_by_id(btfId);
   if (loaded === null) throw libbpfError("btf__load_from_kernel_by_id", lastErrno());
   const btf = Number(loaded) as Pointer;

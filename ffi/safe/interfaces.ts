@@ -1,12 +1,5 @@
 import { ERRNO } from "../errno.ts";
-import {
-  concatenated,
-  eachAttribute,
-  readAttributes,
-  readText,
-  textAttribute,
-  u32Attribute,
-} from "../layout/netlink.ts";
+import { concatenated, attributesOf, readText, textAttribute, u32Attribute } from "../layout/netlink.ts";
 import { SysError } from "../sys-error.ts";
 import { NLM_F, routeRequest } from "./rtnetlink.ts";
 
@@ -32,13 +25,14 @@ export interface NetworkInterface {
 /** What an answer of RTM_GETLINK says of the names of an interface; null for one that is cut short. */
 function decodeNames(answer: Uint8Array): NetworkInterface | null {
   if (answer.length < IFINFOMSG.bytes) return null;
-  const attributes = readAttributes(answer.subarray(IFINFOMSG.bytes));
-  const list = attributes.get(IFLA.PROP_LIST) ?? new Uint8Array();
-  const names = eachAttribute(list).filter(([type]) => type === IFLA.ALT_IFNAME);
+  const attributes = answer.subarray(IFINFOMSG.bytes);
+  const [name] = attributesOf(IFLA.IFNAME, attributes);
+  const [list] = attributesOf(IFLA.PROP_LIST, attributes);
+  const alternative = list === undefined ? [] : attributesOf(IFLA.ALT_IFNAME, list);
   return {
     ifindex: new DataView(answer.buffer, answer.byteOffset).getInt32(IFINFOMSG.index, true),
-    name: readText(attributes.get(IFLA.IFNAME)) ?? "",
-    alternativeNames: names.map(([, value]) => readText(value) ?? ""),
+    name: readText(name) ?? "",
+    alternativeNames: alternative.map((value) => readText(value) ?? ""),
   };
 }
 

@@ -1,6 +1,6 @@
 import { JSCallback, type Library, type Pointer } from "bun:ffi";
 import { allocate, textUntilNul } from "../memory.ts";
-import { LIBBPF, LIBBPF_SYMBOLS } from "../raw/libbpf-symbols.ts";
+import { LIBBPF, LIBBPF_SYMBOLS, RARE_LIBBPF_SYMBOLS } from "../raw/libbpf-symbols.ts";
 import { SysError } from "../sys-error.ts";
 import { findLibrary, seldomLibc } from "./libc.ts";
 import { openLibrary } from "./library.ts";
@@ -19,6 +19,15 @@ export function libbpf(): Libbpf {
   return opened;
 }
 
+let rare: Library<typeof RARE_LIBBPF_SYMBOLS>["symbols"] | undefined;
+
+/** The functions of libbpf that few loads need. Throws LibraryError. */
+export function rareLibbpf(): Library<typeof RARE_LIBBPF_SYMBOLS>["symbols"] {
+  libbpf();
+  rare ??= openLibrary(LIBBPF, RARE_LIBBPF_SYMBOLS);
+  return rare;
+}
+
 /**
  * Returns `result` of a libbpf function. Throws SysError if it is negative: an errno, or from 4000 a libbpf error
  * number.
@@ -30,7 +39,7 @@ export function checkedLibbpf(call: string, result: number): number {
 
 export function libbpfError(call: string, errno: number): SysError {
   const text = allocate(256);
-  libbpf().libbpf_strerror(errno, text, text.length);
+  rareLibbpf().libbpf_strerror(errno, text, text.length);
   return new SysError(call, errno, textUntilNul(text));
 }
 

@@ -8,7 +8,7 @@ import {
   PERF_EVENT_KIND,
   PROG_INFO,
 } from "../layout/generated-objects.ts";
-import { decode, encode, type FieldValues, type StructLayout, type StructReader } from "../layout/struct.ts";
+import { decode, encode, type FieldValues, numbersIn, type StructLayout, type StructReader } from "../layout/struct.ts";
 import type { LinkFacts } from "../link-facts.ts";
 import { addressOf, allocate, keepAlive, textUntilNul } from "../memory.ts";
 import { bpf, openBtfById } from "./bpf.ts";
@@ -72,7 +72,7 @@ export function programInfo(fd: number, room = USUAL_MAPS): ProgramInfo {
     xlatedSize: info.u32("xlated_prog_len"),
     loadTimeNs: info.u64("load_time"),
     uid: info.u32("created_by_uid"),
-    mapIds: [...new Uint32Array(mapIds.buffer).subarray(0, maps)],
+    mapIds: numbersIn(mapIds, maps),
     name: info.text("name"),
     btfId: info.u32("btf_id"),
     gplCompatible: info.bit(PROG_INFO.gpl_compatible),

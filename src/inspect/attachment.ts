@@ -16,6 +16,7 @@ import {
 import { BpfmanError } from "../errors/error.ts";
 import type { InterfaceNames } from "../platform/host.ts";
 import type { Host } from "../platform/host.ts";
+import type { KernelPort } from "../platform/kernel.ts";
 
 export interface Attachments {
   /** Null for targets that cannot disappear on their own: kernel functions, tracepoints. */
@@ -45,9 +46,11 @@ const unknown = (reason: AttachmentAnswer["reason"]): AttachmentAnswer => ({ pre
 export interface Asked {
   readonly dispatchers: readonly DispatcherRecord[];
   readonly links: readonly LinkRecord[];
+  /** Asks the kernel, unless somebody has asked it already. */
+  readonly kernelLink?: KernelPort["link"];
 }
 
-export function attachmentsOf(host: Host, { dispatchers, links }: Asked): Attachments {
+export function attachmentsOf(host: Host, { dispatchers, links, kernelLink = host.kernel.link }: Asked): Attachments {
   const places = [...dispatchers, ...links.map(({ details }) => details)].filter((place) => "ifindex" in place);
   const namespaceAt = remembered((netns: string | null) => {
     const here = places.filter((place) => place.netns === netns);
@@ -73,7 +76,7 @@ export function attachmentsOf(host: Host, { dispatchers, links }: Asked): Attach
   function onInterface(hook: Hook): AttachmentAnswer {
     const { namespace } = placeNow(hook);
     const name = namespace?.nsid === hook.nsid ? namespace.names.get(hook.ifindex) : undefined;
-    const link = hook.link === null ? null : host.kernel.link(hook.link.id);
+    const link = hook.link === null ? null : kernelLink(hook.link.id);
     const facts = link?.programId === hook.link?.program ? link?.facts : null;
     const index = facts?.kind === "xdp" || facts?.kind === "tcx" ? facts.ifindex : null;
     const lost = namespace === undefined || namespace?.nsid === hook.nsid ? "interface-gone" : "namespace-gone";
@@ -87,7 +90,7 @@ export function attachmentsOf(host: Host, { dispatchers, links }: Asked): Attach
 
   /** The kernel itself takes a link off what is removed, or if somebody asks for that (BPF_LINK_DETACH), and says so. */
   function ofKernelLink({ id, programId, isThere }: KernelLinkOn): AttachmentAnswer {
-    const link = id === null ? null : host.kernel.link(id);
+    const link = id === null ? null : kernelLink(id);
     const facts = link?.programId === programId ? link.facts : null;
     if (facts?.kind === "cgroup" && facts.cgroupId === 0n) return gone(isThere() ? "detached" : "cgroup-gone");
     if (facts?.kind === "netns" && facts.inode === 0) return gone(isThere() ? "detached" : "namespace-gone");
@@ -126,7 +129,8 @@ export function attachmentsOf(host: Host, { dispatchers, links }: Asked): Attach
 
 const keyOf = ({ type, nsid, ifindex }: DispatcherKey): string => `${type} ${nsid} ${ifindex}`;
 
-function remembered<Key, Value>(find: (key: Key) => Value): (key: Key) => Value {
+/** Finds each value once. */
+export function remembered<Key, Value>(find: (key: Key) => Value): (key: Key) => Value {
   const known = new Map<Key, Value>();
   return (key) => {
     if (!known.has(key)) known.set(key, find(key));

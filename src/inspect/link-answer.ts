@@ -1,7 +1,8 @@
 /** Answers for links: the stored record, and the current state in the kernel and on disk. */
 import type { KernelLinkAnswer, LinkAnswer, LinkRecordAnswer } from "../domain/answer.ts";
 import { type DispatcherRecord, dispatcherTypeOf } from "../domain/dispatcher.ts";
-import type { LinkId } from "../domain/ids.ts";
+import type { LinkId, ProgramId } from "../domain/ids.ts";
+import type { ProgramRecord } from "../domain/program.ts";
 import { attachTypeWord, linkTypeWord } from "../domain/kernel-words.ts";
 import {
   type CgroupDetails,
@@ -13,10 +14,10 @@ import {
   type TcxDetails,
 } from "../domain/link.ts";
 import { perfEventName } from "../domain/perf-events.ts";
-import { type Attachments, attachmentsOf } from "./attachment.ts";
+import { type Attachments, attachmentsOf, remembered } from "./attachment.ts";
 import { comparePlaces } from "../dispatcher/order.ts";
 import type { Host } from "../platform/host.ts";
-import type { KernelLink } from "../platform/kernel.ts";
+import type { KernelLink, KernelPort } from "../platform/kernel.ts";
 
 /** A link of a kind of which the kernel keeps several on one hook, in an order that bpfman asks for. */
 const isOrdered = (details: LinkDetails): details is TcxDetails | CgroupDetails =>
@@ -54,12 +55,15 @@ export interface Surroundings {
   readonly positions: ReadonlyMap<LinkId, number>;
   readonly dispatchers: readonly DispatcherRecord[];
   readonly attachments: Attachments;
+  readonly kernelLink: KernelPort["link"];
 }
 
 export function surroundingsOf(host: Host, links: readonly LinkRecord[]): Surroundings {
   const chained = links.some(({ details }) => isChained(details));
   const dispatchers = chained ? host.store.dispatchers() : [];
-  return { positions: positionsOf(links), dispatchers, attachments: attachmentsOf(host, { dispatchers, links }) };
+  const kernelLink = remembered(host.kernel.link);
+  const attachments = attachmentsOf(host, { dispatchers, links, kernelLink });
+  return { positions: positionsOf(links), dispatchers, attachments, kernelLink };
 }
 
 function dispatcherRecordOf(details: ChainDetails, dispatchers: readonly DispatcherRecord[]) {
@@ -272,8 +276,8 @@ function isOf({ programId, facts }: KernelLink, record: LinkRecord, { dispatcher
 }
 
 /** Returns the kernel's link; null if it is gone. The kernel reuses IDs, so a link of another program is not this one. */
-export function ownKernelLink(host: Host, record: LinkRecord, around: Surroundings): KernelLink | null {
-  const kernel = record.kernelLinkId === null ? null : host.kernel.link(record.kernelLinkId);
+export function ownKernelLink(record: LinkRecord, around: Surroundings): KernelLink | null {
+  const kernel = record.kernelLinkId === null ? null : around.kernelLink(record.kernelLinkId);
   return kernel !== null && isOf(kernel, record, around) ? kernel : null;
 }
 
@@ -284,25 +288,30 @@ function isInFilter({ programId, details }: LinkRecord, { dispatchers, attachmen
   return found?.programId === programId && attachments.ofDispatcher(found).present === true;
 }
 
-/** Answers for some of the stored links. */
-export function linkAnswers(host: Host, records: readonly LinkRecord[]): LinkAnswer[] {
+/** Answers for some of the stored links. `nameOf` returns a program's name; null if there is no such program any more. */
+export function linkAnswers(
+  host: Host,
+  records: readonly LinkRecord[],
+  nameOf = (id: ProgramId): string | null => host.store.program(id)?.name ?? null,
+): LinkAnswer[] {
   if (records.length === 0) return [];
   const around = surroundingsOf(host, host.store.links());
   return records.map((record) => {
-    const ours = ownKernelLink(host, record, around);
+    const ours = ownKernelLink(record, around);
     return {
       record: linkRecordAnswer(record, around),
       status: {
         kernel: ours && kernelLinkAnswer(host, ours, record.details),
         kernel_seen: ours !== null || isInFilter(record, around),
         pin_present: record.pinPath !== "" && host.pins.exists(record.pinPath),
-        function_name: host.store.program(record.programId)?.name ?? null,
+        function_name: nameOf(record.programId),
         attachment: around.attachments.ofLink(record),
       },
     };
   });
 }
 
-export function linkAnswer(host: Host, record: LinkRecord): LinkAnswer {
-  return linkAnswers(host, [record])[0] as LinkAnswer;
+export function linkAnswer(host: Host, record: LinkRecord, program: ProgramRecord | null = null): LinkAnswer {
+  const nameOf = program === null ? undefined : () => program.name;
+  return linkAnswers(host, [record], nameOf)[0] as LinkAnswer;
 }

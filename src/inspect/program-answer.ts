@@ -5,6 +5,7 @@ import { programTypeJson } from "../domain/kernel-words.ts";
 import type { ProgramRecord } from "../domain/program.ts";
 import type { Host } from "../platform/host.ts";
 import type { KernelProgram } from "../platform/kernel.ts";
+import { remembered } from "./attachment.ts";
 import { linkAnswers } from "./link-answer.ts";
 import { mapAnswer } from "./map-answer.ts";
 
@@ -85,14 +86,6 @@ export function loadedAnswers(
     users: remembered((owner) => host.store.mapUsers(owner)),
   };
   return programs.map(({ record, kernel }) => answerFor(host, record, { ...common, kernel }));
-}
-
-function remembered<Key, Value>(read: (key: Key) => Value): (key: Key) => Value {
-  const known = new Map<Key, Value>();
-  return (key) => {
-    if (!known.has(key)) known.set(key, read(key));
-    return known.get(key) as Value;
-  };
 }
 
 interface Parts {

@@ -136,12 +136,13 @@ export function detachWherePossible(fd: number): void {
 }
 
 export function pinnedId(kind: BpfObjectKind, fd: number): PinnedId {
+  const id = objectId(fd);
   switch (kind) {
     case "program":
-      return { kind, id: programId(objectId(fd)) };
+      return { kind, id: programId(id) };
     case "map":
-      return { kind, id: mapId(objectId(fd)) };
+      return { kind, id: mapId(id) };
     case "link":
-      return { kind, id: kernelLinkId(objectId(fd)) };
+      return { kind, id: kernelLinkId(id) };
   }
 }

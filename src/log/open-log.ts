@@ -1,4 +1,4 @@
-import { LOG_LEVELS, type LogLevel, type LogPort } from "../domain/log.ts";
+import { isHeard, type LogLevel, type LogPort, type Severity } from "../domain/log.ts";
 import { printable, printableJson } from "../domain/printable.ts";
 
 /**
@@ -7,14 +7,14 @@ import { printable, printableJson } from "../domain/printable.ts";
  */
 export function openLog(level: LogLevel, write: (line: string) => void): LogPort {
   const at =
-    (own: LogLevel) =>
+    (own: Severity) =>
     (message: string, facts: Readonly<Record<string, unknown>> = {}): void => {
-      if (LOG_LEVELS.indexOf(own) > LOG_LEVELS.indexOf(level)) return;
+      if (!isHeard(own, level)) return;
       const known = Object.entries(facts).filter(([, value]) => value !== undefined);
       const pairs = known.map(([key, value]) => ` ${printable(key)}=${written(value)}`);
       write(`${new Date().toISOString()} ${own.toUpperCase()} ${printable(message)}${pairs.join("")}\n`);
     };
-  return { error: at("error"), warn: at("warn"), info: at("info"), debug: at("debug") };
+  return { level, error: at("error"), warn: at("warn"), info: at("info"), debug: at("debug") };
 }
 
 /** Unquoted if it is a single plain word, JSON otherwise. */

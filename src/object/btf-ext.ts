@@ -40,21 +40,23 @@ interface SectionRecords {
   readonly recordBytes: number;
 }
 
-/** Yields the records of a table by section. Throws if the table is malformed. */
-function* sectionRecords(ext: Fields, { pointer, bytesMin, what }: Table): Generator<SectionRecords> {
+/** Returns the records of a table by section. Throws if the table is malformed. */
+function sectionRecords(ext: Fields, { pointer, bytesMin, what }: Table): SectionRecords[] {
   const { refuse } = ext.format;
   const headerBytes = btfHeaderBytes(ext, "BTF.ext");
-  if (headerBytes < pointer + 8) return;
+  const found: SectionRecords[] = [];
+  if (headerBytes < pointer + 8) return found;
   const table = ext.part(headerBytes + ext.u32(pointer), ext.u32(pointer + 4), what);
-  if (table.length === 0) return;
+  if (table.length === 0) return found;
   const recordBytes = table.u32(0);
   if (recordBytes < bytesMin)
     throw refuse(`the records of its ${what} have ${recordBytes} bytes, fewer than ${bytesMin}`);
   for (let at = 4; at < table.length; ) {
     const records = table.part(at + 8, table.u32(at + 4) * recordBytes, what);
-    yield { nameAt: table.u32(at), records, recordBytes };
+    found.push({ nameAt: table.u32(at), records, recordBytes });
     at += 8 + records.length;
   }
+  return found;
 }
 
 /** Returns the records of one ELF section in ascending order of offset. Throws if the table is malformed. */

@@ -32,18 +32,14 @@ const BITFIELD_SHIFT = 24;
 const TYPE_BYTES = 12;
 const POINTER_BYTES = 8;
 
-/** Bytes after a type's common header, by kind: a fixed number, and a number for each of its `count` members. */
-const TAIL_BYTES: readonly (readonly [fixed: number, each: number])[] = (() => {
-  const tails = Array.from({ length: KIND.enum64 + 1 }, () => [0, 0] as [number, number]);
-  for (const kind of [KIND.int, KIND.variable, KIND.declTag]) tails[kind] = [4, 0];
-  for (const kind of [KIND.struct, KIND.union, KIND.datasec, KIND.enum64]) tails[kind] = [0, 12];
-  for (const kind of [KIND.enum, KIND.functionProto]) tails[kind] = [0, 8];
-  tails[KIND.array] = [12, 0];
-  return tails;
-})();
+/** Bytes after a type's common header, by kind: a fixed number, and one for each of its `count` members. */
+const FIXED_BYTES: readonly number[] = [0, 4, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 4, 0, 0];
+const MEMBER_BYTES: readonly number[] = [0, 0, 0, 0, 12, 12, 8, 0, 0, 0, 0, 0, 0, 8, 0, 12, 0, 0, 0, 12];
 
 export interface Btf {
   readonly types: Fields;
+  /** The same as numbers of 32 bits. */
+  readonly words: Uint32Array;
   readonly strings: Fields;
   /** Offset of each type in `types`. Type 0 is void and has none. */
   readonly places: Uint32Array;
@@ -71,18 +67,20 @@ export function openBtf(fields: Fields): Btf {
   const types = fields.part(start + fields.u32(8), fields.u32(12), "BTF types");
   const strings = fields.part(start + fields.u32(16), fields.u32(20), "BTF names");
 
+  const words = types.words();
   const places = new Uint32Array(1 + Math.floor(types.length / TYPE_BYTES));
   let id = 1;
   for (let at = 0; at < types.length; id++) {
     places[id] = at;
-    const info = types.u32(at + 4);
-    const tail = TAIL_BYTES[kindOf(info)];
-    if (tail === undefined || kindOf(info) === 0)
-      throw refuse(`its BTF type ${id} has the unknown kind ${kindOf(info)}`);
-    at += TYPE_BYTES + tail[0] + tail[1] * countOf(info);
-    if (at > types.length) throw refuse(`it is cut short in its BTF type ${id}`);
+    const info = words[(at + 4) >>> 2] ?? 0;
+    const kind = (info >>> 24) & 0x1f;
+    const end = at + TYPE_BYTES + (FIXED_BYTES[kind] ?? 0) + (MEMBER_BYTES[kind] ?? 0) * (info & 0xffff);
+    if (at + TYPE_BYTES > types.length) throw refuse(`it is cut short in its BTF type ${id}`);
+    if (kind === 0 || kind > KIND.enum64) throw refuse(`its BTF type ${id} has the unknown kind ${kind}`);
+    if (end > types.length) throw refuse(`it is cut short in its BTF type ${id}`);
+    at = end;
   }
-  return { types, strings, places: places.subarray(0, id) };
+  return { types, words, strings, places: places.subarray(0, id) };
 }
 
 /** Checks the header that BTF and BTF.ext have in common, and returns its size. */
@@ -108,20 +106,22 @@ export function typeOf(btf: Btf, id: number): BtfType {
   if (id === 0) return VOID;
   const at = btf.places[id];
   if (at === undefined) throw btf.types.format.refuse(`its BTF has no type ${id}`);
-  const info = btf.types.u32(at + 4);
+  const { words } = btf;
+  const word = at >>> 2;
+  const info = words[word + 1] as number;
   return {
-    nameAt: btf.types.u32(at),
+    nameAt: words[word] as number,
     kind: kindOf(info),
     count: countOf(info),
     hasBitfields: info >>> 31 === 1,
-    sizeOrType: btf.types.u32(at + 8),
+    sizeOrType: words[word + 2] as number,
     tail: at + TYPE_BYTES,
   };
 }
 
 /** Returns the offsets in `types` of a type's members, parameters, enumerators or variables. */
 export function membersOf({ kind, count, tail }: BtfType): readonly number[] {
-  const bytes = TAIL_BYTES[kind]?.[1] ?? 0;
+  const bytes = MEMBER_BYTES[kind] ?? 0;
   const places: number[] = [];
   for (let at = tail; places.length < count; at += bytes) places.push(at);
   return places;
@@ -137,9 +137,11 @@ export function memberPosition(btf: Btf, { hasBitfields }: BtfType, member: numb
 
 /** Returns the ID of the DATASEC with that name, which lists the variables of an ELF section. */
 export function datasecId(btf: Btf, name: string): number | null {
-  for (const [id, at] of btf.places.entries()) {
-    const isDatasec = id > 0 && kindOf(btf.types.u32(at + 4)) === KIND.datasec;
-    if (isDatasec && btf.strings.text(btf.types.u32(at), name.length) === name) return id;
+  const { places, words } = btf;
+  for (let id = 1; id < places.length; id++) {
+    const word = (places[id] as number) >>> 2;
+    const isDatasec = kindOf(words[word + 1] as number) === KIND.datasec;
+    if (isDatasec && btf.strings.text(words[word] as number, name.length) === name) return id;
   }
   return null;
 }

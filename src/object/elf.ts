@@ -28,7 +28,7 @@ const HEADER_BYTES_MAX = 64;
 const PT_LOAD = 1;
 const PF_X = 1;
 /** Section indexes from here on have special meanings: absolute, common, or "see elsewhere" (SHN_XINDEX). */
-const SHN_LORESERVE = 0xff00;
+export const SHN_LORESERVE = 0xff00;
 const U32_MAX = 0xffff_ffff;
 const SYMBOLS_PER_READ = 32_768;
 
@@ -154,9 +154,9 @@ function readTable(elf: FileFormat, header: Fields, { pointer, counts, size, wha
 function decodeSections(headers: Fields): Section[] {
   const w = headers.format.wide ? 8 : 4;
   const size = 16 + 6 * w;
-  return Array.from({ length: headers.length / size }, (_, index) => {
-    const at = index * size;
-    return {
+  const sections: Section[] = [];
+  for (let at = 0; at < headers.length; at += size) {
+    sections.push({
       nameAt: headers.u32(at),
       type: headers.u32(at + 4),
       flags: headers.word(at + 8),
@@ -166,8 +166,9 @@ function decodeSections(headers: Fields): Section[] {
       link: headers.u32(at + 8 + 4 * w),
       info: headers.u32(at + 12 + 4 * w),
       entrySize: headers.word(at + 16 + 5 * w),
-    };
-  });
+    });
+  }
+  return sections;
 }
 
 function decodeCode(headers: Fields, fileSize: number): Segment[] {

@@ -3,7 +3,7 @@ import type { ObjectGlobal, ObjectProgram } from "../domain/object-file.ts";
 import { type ElfSymbol, type NamedSection, SHT, STT } from "./elf.ts";
 import { isCode, type OpenObject } from "./open-object.ts";
 import { TEXT } from "./program-layout.ts";
-import { parseSectionName } from "./section-name.ts";
+import { parseSectionName, type SectionName } from "./section-name.ts";
 
 /** Sections that libbpf turns into maps of global variables. String literals (.rodata.str1.1) are not variables. */
 const isDataSection = (name: string): boolean =>
@@ -29,15 +29,16 @@ export function readEntries({ elf: { refuse }, sections, symbols }: OpenObject):
     const section = symbol.section === null ? undefined : sections[symbol.section];
     if (section === undefined) continue;
     const role = roles[section.index];
-    if (!(role === "code" ? isEntryPoint(symbol) : role === "data" && isVariable(symbol))) continue;
+    if (!(role === "data" ? isVariable(symbol) : role && isEntryPoint(symbol))) continue;
 
     const name = symbols.nameOf(symbol);
     if (name === "" || name.startsWith(".")) continue;
     const { value: offset, size } = symbol;
     if (offset + size > section.size) throw refuse(`its symbol "${name}" reaches beyond section "${section.name}"`);
-    if (role === "code")
-      programs.push({ symbol, entry: { name, section: section.name, ...parseSectionName(section.name) } });
-    else globals.push({ symbol, entry: { name, section: section.name, offset, size } });
+    if (role === "data") globals.push({ symbol, entry: { name, section: section.name, offset, size } });
+    else if (role) {
+      programs.push({ symbol, entry: { name, section: section.name, kind: role.kind, target: role.target } });
+    }
     if (programs.length + globals.length > OBJECT_ENTRIES_MAX) {
       throw refuse(`it has more than ${OBJECT_ENTRIES_MAX} programs and global variables`);
     }
@@ -45,9 +46,10 @@ export function readEntries({ elf: { refuse }, sections, symbols }: OpenObject):
   return { programs: inOrder(programs), globals: inOrder(globals) };
 }
 
-function roleOf(section: NamedSection): "code" | "data" | null {
+/** Of a section with programs: what its name says about them. */
+function roleOf(section: NamedSection): SectionName | "data" | null {
   const { name, type, size } = section;
-  if (isCode(section)) return name !== TEXT && size > 0 ? "code" : null;
+  if (isCode(section)) return name !== TEXT && size > 0 ? parseSectionName(name) : null;
   return (type === SHT.progbits || type === SHT.nobits) && isDataSection(name) ? "data" : null;
 }
 
@@ -62,7 +64,7 @@ interface Placed<Entry> {
 }
 
 function inOrder<Entry>(placed: Placed<Entry>[]): Entry[] {
-  const bySection = (a: ElfSymbol, b: ElfSymbol) => (a.section ?? 0) - (b.section ?? 0);
-  placed.sort((a, b) => bySection(a.symbol, b.symbol) || a.symbol.value - b.symbol.value);
+  const order = (a: ElfSymbol, b: ElfSymbol) => (a.section ?? 0) - (b.section ?? 0) || a.value - b.value;
+  placed.sort((a, b) => order(a.symbol, b.symbol));
   return placed.map(({ entry }) => entry);
 }

@@ -23,6 +23,19 @@ export function hasControlCharacters(text: string): boolean {
 
 const decoder = new TextDecoder();
 
+/** A larger table is not decoded for a few of its names. */
+const PLAIN_BYTES_MAX = 1024 * 1024;
+const NOT_PLAIN = /[^\0 -~\u00a0-\uffff]/;
+
+/**
+ * Returns names that lie one after the other, each with its NUL, as one text of as many characters as there are bytes, so that
+ * each is a slice of it; "" if it cannot be told, or if a name has control characters.
+ */
+function plainText(bytes: Uint8Array): string {
+  const text = bytes.length > PLAIN_BYTES_MAX ? "" : decoder.decode(bytes);
+  return text.length === bytes.length && !NOT_PLAIN.test(text) ? text : "";
+}
+
 /** How a file encodes numbers, and how its errors are created. */
 export interface Format {
   readonly littleEndian: boolean;
@@ -42,6 +55,7 @@ export class Fields {
   private readonly what: string;
   private readonly view: DataView;
   readonly length: number;
+  private plain: string | null = null;
 
   constructor(bytes: Uint8Array, format: Format, what: string) {
     this.bytes = bytes;
@@ -105,6 +119,9 @@ export class Fields {
 
   /** Returns a name that is properly terminated and printable. */
   name(at: number): string {
+    this.plain ??= plainText(this.bytes);
+    const end = this.plain.indexOf("\0", at);
+    if (end >= 0 && end - at <= NAME_CHARS_MAX) return this.plain.slice(at, end);
     const name = this.text(at, NAME_CHARS_MAX);
     if (name === null) throw this.format.refuse(`one of its ${this.what} does not end within ${NAME_CHARS_MAX} bytes`);
     if (hasControlCharacters(name))

@@ -48,7 +48,7 @@ export function readMapUses(object: OpenObject): MapUses {
         symbols: new Set(used.flatMap((each) => [...each.symbols])),
       };
     },
-    initialValues: [...initialValues(object, maps)],
+    initialValues: initialValues(object, maps),
   };
 }
 
@@ -94,8 +94,9 @@ function lastUpTo(ascending: readonly number[], limit: number): number | undefin
   return ascending[low - 1];
 }
 
-function* initialValues(object: OpenObject, { section, places }: Maps): Generator<InitialValue> {
+function initialValues(object: OpenObject, { section, places }: Maps): InitialValue[] {
   const { symbols } = object;
+  const found: InitialValue[] = [];
   const starts = [...places.keys()].toSorted((a, b) => a - b);
   for (const table of object.relocationTables(section)) {
     for (const [index, { at, symbol: number }] of oneByOne(object.relocations(table)).entries()) {
@@ -104,9 +105,10 @@ function* initialValues(object: OpenObject, { section, places }: Maps): Generato
       if (map === undefined || at >= map.end || symbol === undefined || symbol.section === null) continue;
       const isMap = symbol.section === section;
       const target = isMap ? places.get(symbol.value)?.name : symbols.nameOf(symbol);
-      if (target !== undefined) yield { map: map.name, target, kind: isMap ? "map" : "program", table, index };
+      if (target !== undefined) found.push({ map: map.name, target, kind: isMap ? "map" : "program", table, index });
     }
   }
+  return found;
 }
 
 /** Returns the object without these of its initial values. */

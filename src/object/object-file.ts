@@ -11,7 +11,7 @@ import { layoutOf } from "./layout.ts";
 import { type MapUses, readMapUses, withoutInitialValues } from "./map-uses.ts";
 import { MAPS_SECTION, readMaps, readMapTypes } from "./maps.ts";
 import { OpenObject } from "./open-object.ts";
-import { checkForLibbpf } from "./sound.ts";
+import { checkForLibbpf, isExtern } from "./sound.ts";
 import type { WithStructs } from "./struct-ops.ts";
 import { reachedByTailCalls } from "./tail-calls.ts";
 import { bytesForTwin } from "./twin.ts";
@@ -72,16 +72,27 @@ export interface ObjectForLibbpf {
  */
 export function objectForLibbpf(bytes: Uint8Array, file: ObjectFile, programs: readonly string[]): ObjectForLibbpf {
   const object = openForLibbpf(bytes);
+  if (isPlain(object, file))
+    return { ...PLAIN, bytes: object.bytes, along: new Map(programs.map((name) => [name, []])) };
   const uses = readMapUses(object);
   const along = reachedByTailCalls(uses, programs, refuse);
   const loaded = new Set([...programs, ...[...along.values()].flat()]);
   return { ...reducedTo({ object, uses, file }, loaded, ({ pinByName }) => pinByName), along };
 }
 
+const PLAIN = { unusedMaps: new Set<string>(), structs: new Map<string, never>() };
+
+/** Reports whether programs of an object use nothing but their own code and variables: there is nothing to take out. */
+const isPlain = (object: OpenObject, { maps, programs }: ObjectFile): boolean =>
+  maps.length === 0 && !hasStructs(object, programs) && !object.symbols.named.some(isExtern);
+
+const hasStructs = (object: OpenObject, programs: ObjectFile["programs"]): boolean =>
+  object.sections.some(({ name }) => name.includes(".struct_ops")) ||
+  programs.some(({ kind }) => kind === "struct_ops");
+
 /** Few objects have structs of kernel hooks, and their programs: this is loaded for them. */
 function withStructsOf(object: OpenObject, programs: ObjectFile["programs"]): WithStructs {
-  const hasStructs = object.sections.some(({ name }) => name.includes(".struct_ops"));
-  if (!hasStructs && programs.every(({ kind }) => kind !== "struct_ops")) return { object, structs: new Map() };
+  if (!hasStructs(object, programs)) return { object, structs: PLAIN.structs };
   return (require("./struct-ops.ts") as typeof import("./struct-ops.ts")).withStructsOf(object, programs);
 }
 
@@ -93,6 +104,7 @@ type BytesForLibbpf = Pick<ObjectForLibbpf, "bytes" | "unusedMaps" | "structs">;
  */
 export function objectForVerifier(bytes: Uint8Array, file: ObjectFile): (program: string) => BytesForLibbpf {
   const object = openForLibbpf(bytes);
+  if (isPlain(object, file)) return () => ({ ...PLAIN, bytes: object.bytes });
   const parts = { object, uses: readMapUses(object), file };
   return (program) => reducedTo(parts, new Set([program]), () => false);
 }

@@ -9,14 +9,14 @@ import {
   SHF_EXECINSTR,
   SHT,
   sectionFields,
-  symbolAt,
+  SHN_LORESERVE,
   symbolBytes,
 } from "./elf.ts";
 import { type Fields, memorySource, type Refuse } from "./fields.ts";
 
 export const RELOCATION_BYTES = 16;
-/** The size of a symbol, and its byte of binding and type if it is local and has none. */
-const SYMBOL_BYTES = 24;
+/** The size of a symbol, in numbers of 32 bits, and its byte of binding and type if it is local and has none. */
+const SYMBOL_WORDS = 6;
 const LABEL = 0;
 const WORD = 2 ** 32;
 
@@ -30,7 +30,18 @@ export interface Relocations {
   readonly offsets: Float64Array;
   /** Index of the symbol that each refers to. */
   readonly symbols: Uint32Array;
+  /** Whether they are in the order of their offsets, as compilers write them. */
+  readonly isAscending: boolean;
+  /** The largest offset; -1 if there are none. */
+  readonly largest: number;
 }
+
+const NO_RELOCATIONS: Relocations = {
+  offsets: new Float64Array(0),
+  symbols: new Uint32Array(0),
+  isAscending: true,
+  largest: -1,
+};
 
 /** What refers to a symbol, and at which byte of its section. */
 export interface Reference {
@@ -103,16 +114,15 @@ export class OpenObject {
     if (strings?.type !== SHT.strtab)
       throw elf.refuse(`the names of its symbols should be in section ${table.link}, which contains no names`);
     const names = sectionFields(elf, strings, "symbol names");
-    const bytes = symbolBytes(elf, table);
-    const fields = sectionFields(elf, table, "symbols");
-    const count = Math.floor(fields.length / bytes);
+    const words = sectionFields(elf, table, "symbols").words();
+    const count = Math.floor(table.size / symbolBytes(elf, table));
     const decoded: ElfSymbol[] = [];
     const at = (index: number): ElfSymbol | undefined => {
-      if (index < count) decoded[index] ??= symbolAt(fields, index * bytes, index);
+      if (index < count) decoded[index] ??= symbolAt(words, index, elf.littleEndian);
       return decoded[index];
     };
     const named: ElfSymbol[] = [];
-    for (const index of namedSymbols(fields, count, sections.map(isCode))) named.push(at(index) as ElfSymbol);
+    for (const index of namedSymbols(words, elf.littleEndian, sections)) named.push(at(index) as ElfSymbol);
     return { table, count, named, at, nameOf: ({ nameAt }) => names.name(nameAt) };
   }
 
@@ -129,13 +139,17 @@ export class OpenObject {
     if (this.relocationBytes > this.bytes.length) throw this.elf.refuse("its tables of relocations overlap");
     const words = sectionFields(this.elf, table, "relocations").words();
     const count = Math.floor((words.length * 4) / RELOCATION_BYTES);
-    const relocations = { offsets: new Float64Array(count), symbols: new Uint32Array(count) };
-    const { offsets, symbols } = relocations;
+    const [offsets, symbols] = [new Float64Array(count), new Uint32Array(count)];
     const [low, high] = this.elf.littleEndian ? [0, 1] : [1, 0];
+    let [isAscending, largest] = [true, -1];
     for (let i = 0, at = 0; i < count; i++, at += RELOCATION_BYTES / 4) {
-      offsets[i] = (words[at + high] as number) * WORD + (words[at + low] as number);
+      const offset = (words[at + high] as number) * WORD + (words[at + low] as number);
+      if (offset < largest) isAscending = false;
+      else largest = offset;
+      offsets[i] = offset;
       symbols[i] = words[at + 2 + high] as number;
     }
+    const relocations = { offsets, symbols, isAscending, largest };
     this.tables.set(table.index, relocations);
     return relocations;
   }
@@ -155,29 +169,54 @@ export class OpenObject {
   private sorted(section: number): Relocations {
     const known = this.referring.get(section);
     if (known !== undefined) return known;
-    const [first, ...others] = this.relocationTables(section).map((table) => this.relocations(table));
-    const sorted = first !== undefined && others.length === 0 && isAscending(first.offsets) ? first : null;
-    const found = sorted ?? merged(first === undefined ? [] : [first, ...others]);
+    const found = inOrder(this.relocationTables(section).map((table) => this.relocations(table)));
     this.referring.set(section, found);
     return found;
   }
 }
 
 /** Returns the indexes of the symbols that are no labels in code: local ones without a type. */
-function namedSymbols({ bytes, format }: Fields, count: number, isCodeAt: readonly boolean[]): number[] {
-  const [low, high] = format.littleEndian ? [6, 7] : [7, 6];
+function namedSymbols(words: Uint32Array, littleEndian: boolean, sections: readonly NamedSection[]): number[] {
+  const isCodeAt: boolean[] = [];
+  for (const section of sections) isCodeAt.push(isCode(section));
   const found: number[] = [];
-  for (let index = 0, at = 0; index < count; index++, at += SYMBOL_BYTES) {
-    const section = (bytes[at + high] as number) * 256 + (bytes[at + low] as number);
-    if (bytes[at + 4] !== LABEL || isCodeAt[section] !== true) found.push(index);
+  const end = words.length - SYMBOL_WORDS;
+  for (let index = 0, at = 0; at <= end; index++, at += SYMBOL_WORDS) {
+    const word = words[at + 1] as number;
+    const isLabel = (littleEndian ? word & 0xff : word >>> 24) === LABEL;
+    if (!isLabel || isCodeAt[littleEndian ? word >>> 16 : word & 0xffff] !== true) found.push(index);
   }
   return found;
 }
 
-function isAscending(offsets: Float64Array): boolean {
-  for (let i = 1; i < offsets.length; i++) if ((offsets[i] as number) < (offsets[i - 1] as number)) return false;
-  return true;
+/** Decodes a symbol of a 64-bit file: its bytes 4 to 7 are binding and type, visibility, and its section. */
+function symbolAt(words: Uint32Array, index: number, littleEndian: boolean): ElfSymbol {
+  const at = index * SYMBOL_WORDS;
+  const word = words[at + 1] as number;
+  const info = littleEndian ? word & 0xff : word >>> 24;
+  const section = littleEndian ? word >>> 16 : word & 0xffff;
+  const low = at + (littleEndian ? 2 : 3);
+  const high = at + (littleEndian ? 3 : 2);
+  return {
+    index,
+    nameAt: words[at] as number,
+    type: info & 0xf,
+    binding: info >> 4,
+    section: section === 0 || section >= SHN_LORESERVE ? null : section,
+    undefined: section === 0,
+    value: (words[high] as number) * WORD + (words[low] as number),
+    size: (words[high + 2] as number) * WORD + (words[low + 2] as number),
+  };
 }
+
+/** Returns the relocations of several tables, by offset. */
+export function inOrder(tables: readonly Relocations[]): Relocations {
+  const [first = NO_RELOCATIONS] = tables;
+  return tables.length <= 1 && first.isAscending ? first : merged(tables);
+}
+
+/** Reports whether one of these, which are in order, is at that offset. */
+export const hasOffset = ({ offsets }: Relocations, at: number): boolean => offsets[countBelow(offsets, at)] === at;
 
 /** Returns how many of ascending numbers are below `limit`. */
 function countBelow(ascending: Float64Array, limit: number): number {
@@ -197,5 +236,10 @@ export const oneByOne = ({ offsets, symbols }: Relocations): { readonly at: numb
 function merged(tables: readonly Relocations[]): Relocations {
   const all = tables.flatMap(oneByOne);
   all.sort((a, b) => a.at - b.at);
-  return { offsets: Float64Array.from(all, ({ at }) => at), symbols: Uint32Array.from(all, ({ symbol }) => symbol) };
+  return {
+    offsets: Float64Array.from(all, ({ at }) => at),
+    symbols: Uint32Array.from(all, ({ symbol }) => symbol),
+    isAscending: true,
+    largest: all.at(-1)?.at ?? -1,
+  };
 }

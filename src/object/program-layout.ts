@@ -34,22 +34,28 @@ type Code = Omit<PlacedFunction, "start">;
  * found.
  */
 export function programLayouts(object: OpenObject): (program: string) => PlacedFunction[] | null {
-  const all = functionsOf(object);
-  const callable = new Map(all.filter(({ section }) => section.name === TEXT).map((code) => [code.offset, code]));
+  const programs = new Map<string, Code>();
+  const callable = new Map<number, Code>();
+  for (const code of functionsOf(object)) {
+    if (code.section.name === TEXT) callable.set(code.offset, code);
+    else if (!programs.has(code.name)) programs.set(code.name, code);
+  }
   return (program) => {
-    const main = all.find(({ section, name }) => section.name !== TEXT && name === program);
+    const main = programs.get(program);
     return main === undefined ? null : assemble(object, { main, callable });
   };
 }
 
 function functionsOf({ sections, symbols }: OpenObject): Code[] {
-  return symbols.named.flatMap((symbol): Code[] => {
-    const section = symbol.section === null ? undefined : sections[symbol.section];
-    if (symbol.type !== STT.func || section === undefined || !isCode(section)) return [];
+  const found: Code[] = [];
+  for (const symbol of symbols.named) {
+    const section = symbol.type !== STT.func || symbol.section === null ? undefined : sections[symbol.section];
+    if (section === undefined || !isCode(section)) continue;
     const { value: offset, size } = symbol;
-    if (offset % INSTRUCTION_BYTES !== 0 || size === 0 || offset + size > section.size) return [];
-    return [{ name: symbols.nameOf(symbol), section, offset, count: Math.floor(size / INSTRUCTION_BYTES) }];
-  });
+    if (offset % INSTRUCTION_BYTES !== 0 || size === 0 || offset + size > section.size) continue;
+    found.push({ name: symbols.nameOf(symbol), section, offset, count: Math.floor(size / INSTRUCTION_BYTES) });
+  }
+  return found;
 }
 
 interface Functions {
@@ -89,12 +95,14 @@ export function callsIn(code: Uint8Array, from: number, to: number): number[] {
   return calls;
 }
 
-/** Yields the offsets in .text of the functions that a function calls or takes the address of, in instruction order. */
-function* calledOffsets(object: OpenObject, { section, offset, count }: Code): Generator<number> {
+/** Returns the offsets in .text of the functions that a function calls or takes the address of, in instruction order. */
+function calledOffsets(object: OpenObject, { section, offset, count }: Code): readonly number[] {
   const bytes = sectionFields(object.elf, section, "instructions");
   const end = offset + count * INSTRUCTION_BYTES;
+  const found: number[] = [];
   const calls = new Set(callsIn(bytes.bytes, offset, end));
   const references = object.references(section.index, offset, end);
+  if (calls.size === 0 && references.length === 0) return found;
   const isNamed = new Set(calls.size === 0 ? [] : references.map(({ at }) => at));
   const unnamed = [...calls].flatMap((at) => (isNamed.has(at) ? [] : { at, symbol: null }));
   const places = unnamed.length === 0 ? references : [...references, ...unnamed].sort((a, b) => a.at - b.at);
@@ -104,13 +112,14 @@ function* calledOffsets(object: OpenObject, { section, offset, count }: Code): G
     const immediate = bytes.u32(at + 4) | 0;
     if (symbol === null) {
       // Within one section the distance suffices, counted from the next instruction.
-      if (isCall) yield at + (immediate + 1) * INSTRUCTION_BYTES;
+      if (isCall) found.push(at + (immediate + 1) * INSTRUCTION_BYTES);
       continue;
     }
     const target = symbol.section === null ? undefined : object.sections[symbol.section];
     // Kernel functions have no section here; constants and maps are loaded from other sections.
     if (target?.name !== TEXT) continue;
-    if (isCall) yield symbol.value + (immediate + 1) * INSTRUCTION_BYTES;
-    else if (symbol.type === STT.func || symbol.type === STT.section) yield symbol.value + immediate;
+    if (isCall) found.push(symbol.value + (immediate + 1) * INSTRUCTION_BYTES);
+    else if (symbol.type === STT.func || symbol.type === STT.section) found.push(symbol.value + immediate);
   }
+  return found;
 }

@@ -1,6 +1,7 @@
 import { KINDS, PROGRAM_TYPES, type ProgramType, sectionParts } from "../domain/kinds.ts";
 
-const SECTIONS: ReadonlyMap<string, ProgramType> = new Map(
+/** By the full name of a section, or the part before its slash; the executable has it as a constant (`scripts/bundle.ts`). */
+export const KIND_OF_SECTION: Readonly<Record<string, ProgramType>> = Object.fromEntries(
   PROGRAM_TYPES.flatMap((kind) => Object.keys(KINDS[kind].sections).map((name) => [name, kind] as const)),
 );
 
@@ -17,6 +18,9 @@ export interface SectionName {
  */
 export function parseSectionName(section: string): SectionName {
   const { name, head, target } = sectionParts(section);
-  const whole = SECTIONS.get(name);
-  return whole === undefined ? { kind: SECTIONS.get(head) ?? null, target } : { kind: whole, target: null };
+  const whole = kindOf(name);
+  return whole === null && head !== name ? { kind: kindOf(head), target } : { kind: whole, target: null };
 }
+
+const kindOf = (section: string): ProgramType | null =>
+  Object.hasOwn(KIND_OF_SECTION, section) ? (KIND_OF_SECTION[section] as ProgramType) : null;

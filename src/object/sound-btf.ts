@@ -4,72 +4,103 @@
  * the kind it expects.
  */
 import { BTF_NESTING_MAX, KCONFIG_BYTES_MAX } from "../domain/limits.ts";
-import {
-  type Btf,
-  type BtfType,
-  KIND,
-  bareType,
-  isWrapper,
-  memberPosition,
-  membersOf,
-  sizeOfType,
-  typeOf,
-} from "./btf.ts";
+import { type Btf, type BtfType, KIND, bareType, isWrapper, membersOf, sizeOfType, typeOf } from "./btf.ts";
 
-/** Kinds with members, parameters or enumerators. */
-const WITH_MEMBERS: readonly number[] = [KIND.struct, KIND.union, KIND.enum, KIND.enum64, KIND.functionProto];
 const KSYMS = ".ksyms";
 const KCONFIG = ".kconfig";
 
-/** Throws the error of `refuse` for the first problem. Returns how many variables its sections have. */
+/** Words before the members, and of each member, of the kinds that have any. */
+const HEAD_WORDS = 3;
+const MEMBER_WORDS: Readonly<Record<number, number>> = {
+  [KIND.struct]: 3,
+  [KIND.union]: 3,
+  [KIND.enum]: 2,
+  [KIND.enum64]: 3,
+  [KIND.functionProto]: 2,
+};
+
+/**
+ * Throws the error of `refuse` for the first problem. Returns how many variables its sections have. Reads words rather than types:
+ * each is read once, by code that is not compiled.
+ */
 export function checkBtf(btf: Btf): number {
-  const { strings, types, places } = btf;
+  const { strings, types, words, places } = btf;
+  const [nameBytes, count] = [strings.length, places.length];
   const { refuse } = types.format;
   if (strings.length === 0 || strings.u8(0) !== 0 || strings.u8(strings.length - 1) !== 0) {
     throw refuse("its BTF names do not begin and end with an empty one");
   }
-  const walk = { heights: new Uint8Array(places.length), depth: 0 };
+  const heights = new Uint8Array(count);
   let variables = 0;
-  for (let id = 1; id < places.length; id++) {
-    const type = typeOf(btf, id);
-    checkName(btf, type.nameAt);
-    checkReferences(btf, id, type);
-    if (type.kind === KIND.datasec) variables += checkDatasec(btf, id, type);
-    heightOf(btf, id, walk, type);
+  for (let id = 1; id < count; id++) {
+    const at = (places[id] as number) >>> 2;
+    const other = words[at + 2] as number;
+    if ((words[at] as number) >= nameBytes) throw noName(btf, words[at] as number);
+    const info = words[at + 1] as number;
+    const kind = (info >>> 24) & 0x1f;
+    switch (kind) {
+      case KIND.function:
+        if (other >= count) throw noType(btf, other);
+        if (kindAt(btf, other) !== KIND.functionProto) throw bad(btf, id, "is a function without a prototype");
+        // Its number of members is its linkage.
+        continue;
+      case KIND.functionProto:
+      case KIND.pointer:
+      case KIND.declTag:
+        if (other >= count) throw noType(btf, other);
+        break;
+      case KIND.datasec:
+        variables += checkDatasec(btf, id, typeOf(btf, id));
+        continue;
+      case KIND.array:
+        checkType(btf, words[at + HEAD_WORDS] as number);
+        checkType(btf, words[at + HEAD_WORDS + 1] as number);
+        heightOf(btf, id, heights, 0);
+        break;
+      case KIND.struct:
+      case KIND.union:
+        heightOf(btf, id, heights, 0);
+        break;
+      default:
+        if (kind !== KIND.variable && !isWrapper(kind)) break;
+        checkType(btf, other);
+        heightOf(btf, id, heights, 0);
+    }
+    if ((info & 0xffff) > 0) checkMembers(btf, id, at, count);
   }
   return variables;
 }
 
-function checkName(btf: Btf, at: number): void {
-  if (at >= btf.strings.length) throw btf.types.format.refuse(`its BTF has a name at ${at}, past the end of its names`);
-}
+const bad = (btf: Btf, id: number, reason: string) => btf.types.format.refuse(`its BTF type ${id} ${reason}`);
+
+/** Of a type that there is; 0 for void. */
+const kindAt = ({ words, places }: Btf, id: number): number =>
+  id === 0 ? 0 : ((words[((places[id] as number) >>> 2) + 1] as number) >>> 24) & 0x1f;
+
+const noName = (btf: Btf, at: number) =>
+  btf.types.format.refuse(`its BTF has a name at ${at}, past the end of its names`);
+const noType = (btf: Btf, id: number) => btf.types.format.refuse(`its BTF has no type ${id}`);
 
 function checkType(btf: Btf, id: number): void {
-  if (id >= btf.places.length) throw btf.types.format.refuse(`its BTF has no type ${id}`);
+  if (id >= btf.places.length) throw noType(btf, id);
 }
 
-/** Kinds whose common header refers to another type. For a function it must be a prototype. */
-const REFERRING: readonly number[] = [KIND.pointer, KIND.variable, KIND.declTag, KIND.functionProto];
-
-function checkReferences(btf: Btf, id: number, type: BtfType): void {
-  const { types } = btf;
-  const { kind, count, sizeOrType, tail } = type;
-  const bad = (reason: string) => types.format.refuse(`its BTF type ${id} ${reason}`);
-  if (isWrapper(kind) || REFERRING.includes(kind)) checkType(btf, sizeOrType);
-  if (kind === KIND.function) {
-    if (typeOf(btf, sizeOrType).kind !== KIND.functionProto) throw bad("is a function without a prototype");
-    // For a function, this is the linkage.
-    return;
-  }
-  if (kind === KIND.array) for (const at of [0, 4]) checkType(btf, types.u32(tail + at));
-  if (count === 0 || kind === KIND.datasec) return;
-  if (!WITH_MEMBERS.includes(kind)) throw bad("has members, which its kind cannot have");
-  for (const at of membersOf(type)) {
-    checkName(btf, types.u32(at));
+/** Checks the members of the type whose words begin at `at`; there are that many types. */
+function checkMembers(btf: Btf, id: number, at: number, types: number): void {
+  const { words, strings } = btf;
+  const info = words[at + 1] as number;
+  const kind = (info >>> 24) & 0x1f;
+  const hasBitfields = info >>> 31 === 1;
+  const count = info & 0xffff;
+  const each = MEMBER_WORDS[kind];
+  if (each === undefined) throw bad(btf, id, "has members, which its kind cannot have");
+  for (let i = 0, member = at + HEAD_WORDS; i < count; i++, member += each) {
+    if ((words[member] as number) >= strings.length) throw noName(btf, words[member] as number);
     if (kind === KIND.enum || kind === KIND.enum64) continue;
-    checkType(btf, types.u32(at + 4));
-    const bits = kind === KIND.functionProto ? 0 : memberPosition(btf, type, at).bits;
-    if (bits > 0 && !isCounted(bareType(btf, types.u32(at + 4)))) throw bad("has a bit field that is not an integer");
+    const type = words[member + 1] as number;
+    if (type >= types) throw noType(btf, type);
+    const isBitfield = hasBitfields && kind !== KIND.functionProto && (words[member + 2] as number) >>> 24 > 0;
+    if (isBitfield && !isCounted(bareType(btf, type))) throw bad(btf, id, "has a bit field that is not an integer");
   }
 }
 
@@ -78,45 +109,43 @@ const isCounted = ({ kind, sizeOrType }: BtfType): boolean =>
 
 /** Returns how many variables it has. */
 function checkDatasec(btf: Btf, id: number, type: BtfType): number {
-  const bad = (reason: string) => btf.types.format.refuse(`its BTF type ${id} ${reason}`);
   const name = btf.strings.text(type.nameAt, KCONFIG.length) ?? "";
   let bytes = 0;
   for (const at of membersOf(type)) {
     const member = typeOf(btf, btf.types.u32(at));
     const fits = member.kind === KIND.variable || (member.kind === KIND.function && name === KSYMS);
-    if (!fits) throw bad("is a section that contains something other than variables");
+    if (!fits) throw bad(btf, id, "is a section that contains something other than variables");
     if (name === KCONFIG) bytes += sizeOfType(btf, member.sizeOrType) ?? 0;
   }
   // libbpf adds the sizes in 32 bits and allocates the sum.
   if (bytes > KCONFIG_BYTES_MAX)
-    throw bad(`has ${bytes} bytes of kernel configuration, more than ${KCONFIG_BYTES_MAX}`);
+    throw bad(btf, id, `has ${bytes} bytes of kernel configuration, more than ${KCONFIG_BYTES_MAX}`);
   return type.count;
 }
 
-interface Walk {
-  /** By type; 0 where it is not known yet. */
-  readonly heights: Uint8Array;
-  readonly depth: number;
-}
-
-/** Returns the nesting depth of a value of this type. libbpf follows it recursively, possibly without end. */
-function heightOf(btf: Btf, id: number, walk: Walk, read: BtfType | null = null): number {
-  const known = walk.heights[id] ?? 0;
+/**
+ * Returns the nesting depth of a value of this type, at this depth in others. libbpf follows it recursively, possibly without end.
+ * `heights`: by type; 0 where it is not known yet.
+ */
+function heightOf(btf: Btf, id: number, heights: Uint8Array, depth: number): number {
+  checkType(btf, id);
+  const known = heights[id] ?? 0;
   if (known > 0 || id === 0) return known;
-  const type = read ?? typeOf(btf, id);
-  const { kind, sizeOrType, tail } = type;
+  const { words } = btf;
+  const at = (btf.places[id] as number) >>> 2;
+  const kind = kindAt(btf, id);
   let below = 0;
-  if (walk.depth < BTF_NESTING_MAX) {
-    const deeper = { heights: walk.heights, depth: walk.depth + 1 };
-    if (isWrapper(kind) || kind === KIND.variable) below = heightOf(btf, sizeOrType, deeper);
-    else if (kind === KIND.array) below = heightOf(btf, btf.types.u32(tail), deeper);
+  if (depth < BTF_NESTING_MAX) {
+    if (isWrapper(kind) || kind === KIND.variable) below = heightOf(btf, words[at + 2] as number, heights, depth + 1);
+    else if (kind === KIND.array) below = heightOf(btf, words[at + HEAD_WORDS] as number, heights, depth + 1);
     else if (kind === KIND.struct || kind === KIND.union) {
-      for (const at of membersOf(type)) below = Math.max(below, heightOf(btf, btf.types.u32(at + 4), deeper));
+      const end = at + HEAD_WORDS + 3 * ((words[at + 1] as number) & 0xffff);
+      for (let member = at + HEAD_WORDS; member < end; member += 3)
+        below = Math.max(below, heightOf(btf, words[member + 1] as number, heights, depth + 1));
     }
   }
-  if (walk.depth >= BTF_NESTING_MAX || below >= BTF_NESTING_MAX) {
-    throw btf.types.format.refuse(`its BTF type ${id} contains more than ${BTF_NESTING_MAX} others, or itself`);
-  }
-  walk.heights[id] = below + 1;
+  if (depth >= BTF_NESTING_MAX || below >= BTF_NESTING_MAX)
+    throw bad(btf, id, `contains more than ${BTF_NESTING_MAX} others, or itself`);
+  heights[id] = below + 1;
   return below + 1;
 }

@@ -6,7 +6,7 @@
 import { EXTERNS_MAX, LIBBPF_LOOKS_MAX, TEXT_FUNCTIONS_MAX } from "../domain/limits.ts";
 import { checkRelocationRecords } from "./btf-ext.ts";
 import { type Elf, type ElfSymbol, type NamedSection, SHT, STB, STT, sectionFields } from "./elf.ts";
-import { isCode, type OpenObject, RELOCATION_BYTES } from "./open-object.ts";
+import { hasOffset, inOrder, isCode, type OpenObject, RELOCATION_BYTES } from "./open-object.ts";
 import { callsIn, INSTRUCTION_BYTES, LOAD_IMMEDIATE_64, TEXT } from "./program-layout.ts";
 import { checkBtf } from "./sound-btf.ts";
 
@@ -22,11 +22,16 @@ const MAP_SLOT_BYTES = 8;
 export function checkForLibbpf(object: OpenObject): void {
   const { elf, sections } = object;
   const { refuse } = elf;
-  for (const name of SINGLE) {
-    const named = sections.filter((section) => section.name === name);
-    if (named.length > 1) throw refuse(`it has ${named.length} sections "${name}" instead of one`);
-    if (WITH_BYTES.includes(name) && named.some(({ type }) => type !== SHT.progbits))
+  const single = new Set<string>();
+  for (const { name, type } of sections) {
+    if (!SINGLE.includes(name)) continue;
+    if (single.has(name)) {
+      const named = sections.filter((section) => section.name === name);
+      throw refuse(`it has ${named.length} sections "${name}" instead of one`);
+    }
+    if (WITH_BYTES.includes(name) && type !== SHT.progbits)
       throw refuse(`its section "${name}" has no bytes in the file`);
+    single.add(name);
   }
   const { named, count } = object.symbols;
   const filled = sections.filter((section) => isCode(section) && section.size > 0);
@@ -43,7 +48,7 @@ export function checkForLibbpf(object: OpenObject): void {
 }
 
 /** Externs as libbpf defines them: kernel variables and functions. */
-const isExtern = ({ undefined: nowhere, type, binding }: ElfSymbol) =>
+export const isExtern = ({ undefined: nowhere, type, binding }: ElfSymbol) =>
   nowhere && type === STT.none && binding !== STB.local;
 
 const readCode = (elf: Elf, section: NamedSection) => ({ section, bytes: sectionFields(elf, section, "instructions") });
@@ -56,12 +61,16 @@ function checkFunctions(elf: Elf, named: readonly ElfSymbol[], code: ReadonlyMap
     const here = type === STT.func && index !== null ? code.get(index) : undefined;
     if (here === undefined) continue;
     const { section, bytes } = here;
-    const bad = (reason: string) =>
-      elf.refuse(`its function at ${value} of section "${section.name}" (name ${nameAt}) ${reason}`);
-    if (size === 0 || value % INSTRUCTION_BYTES !== 0 || size % INSTRUCTION_BYTES !== 0)
-      throw bad("does not begin and end between instructions");
-    if (value + size > section.size) throw bad("reaches beyond it");
-    if (bytes.u8(value + size - INSTRUCTION_BYTES) === LOAD_IMMEDIATE_64) throw bad("ends in half an instruction");
+    const reason =
+      size === 0 || value % INSTRUCTION_BYTES !== 0 || size % INSTRUCTION_BYTES !== 0
+        ? "does not begin and end between instructions"
+        : value + size > section.size
+          ? "reaches beyond it"
+          : bytes.bytes[value + size - INSTRUCTION_BYTES] === LOAD_IMMEDIATE_64
+            ? "ends in half an instruction"
+            : null;
+    if (reason !== null)
+      throw elf.refuse(`its function at ${value} of section "${section.name}" (name ${nameAt}) ${reason}`);
     functions++;
     if (section.name === TEXT) inText++;
   }
@@ -83,11 +92,10 @@ function checkRelocations(object: OpenObject): void {
     if (table.entrySize !== RELOCATION_BYTES)
       throw bad(`have ${table.entrySize} bytes each instead of ${RELOCATION_BYTES}`);
     const width = target.name === ".maps" ? MAP_SLOT_BYTES : 1;
-    const { offsets } = object.relocations(table);
-    for (let i = 0; i < offsets.length; i++) {
-      const offset = offsets[i] as number;
-      if (offset + width > target.size)
-        throw bad(`include one for byte ${offset} of section "${target.name}", which has ${target.size} bytes`);
+    const { offsets, largest } = object.relocations(table);
+    if (largest >= 0 && largest + width > target.size) {
+      const offset = offsets.find((each) => each + width > target.size);
+      throw bad(`include one for byte ${offset} of section "${target.name}", which has ${target.size} bytes`);
     }
   }
 }
@@ -100,8 +108,8 @@ function checkCalls(object: OpenObject, { section, bytes }: Code): void {
   const calls = callsIn(bytes.bytes, 0, bytes.length);
   if (calls.length === 0) return;
   const tables = object.relocationTables(section.index).filter(isRead);
-  const relocated = new Set(tables.flatMap((table) => [...object.relocations(table).offsets]));
-  const at = calls.find((call) => !relocated.has(call));
+  const relocated = inOrder(tables.map((table) => object.relocations(table)));
+  const at = calls.find((call) => !hasOffset(relocated, call));
   if (at === undefined) return;
   throw object.elf.refuse(`its section "${section.name}" calls a function at ${at} without saying which`);
 }

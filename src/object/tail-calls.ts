@@ -11,6 +11,7 @@ export function reachedByTailCalls(
   chosen: readonly string[],
   refuse: Refuse,
 ): ReadonlyMap<string, readonly string[]> {
+  if (!initialValues.some(({ kind }) => kind === "program")) return new Map(chosen.map((name) => [name, []]));
   const calls = Map.groupBy(
     initialValues.filter(({ kind }) => kind === "program"),
     ({ map }) => map,
@@ -18,7 +19,7 @@ export function reachedByTailCalls(
   const all = new Set(chosen);
   const reachedFrom = (start: string): string[] => {
     const reached = new Set([start]);
-    for (const program of calls.size === 0 ? [] : reached) {
+    for (const program of reached) {
       all.add(program);
       if (all.size > chosen.length + ALONGSIDE_MAX)
         throw refuse(`its program arrays lead to more than ${ALONGSIDE_MAX} programs`);

@@ -1,7 +1,8 @@
 import type { SQLQueryBindings } from "bun:sqlite";
-import type { LinkId } from "../domain/ids.ts";
+import type { KernelLinkId, LinkId } from "../domain/ids.ts";
+import type { RowState } from "../domain/program.ts";
 import type { LinkDraft, StorePort } from "../platform/store.ts";
-import { type Opened, type Reading, records, remove, select, transaction, update } from "./rows.ts";
+import { type Opened, type Reading, records, remove, runUpdate, select, transaction, update } from "./rows.ts";
 import { kernelLinkId, linkId, mapId, programId } from "../domain/ids.ts";
 import type { KernelAttachType } from "../domain/kernel-words.ts";
 import { CGROUP_KINDS } from "../domain/kinds.ts";
@@ -179,9 +180,18 @@ const INSERT_LINK = `INSERT INTO links
     (link_id, boot_id, owner, program_id, state, pin_path, details, metadata, created_at_ms, applied)
   VALUES (?1, ?, ?, ?, 'pending', '', ?, ?, ?, (SELECT applied FROM wishes WHERE link_id = ?1)) RETURNING link_id`;
 
+/**
+ * One statement for each step of an attach: preparing one, with the triggers of the table, takes longer than all of its uses. A path
+ * that is null stays.
+ */
+const SET_STEP = `UPDATE links SET pin_path = ifnull(?, pin_path), kernel_link_id = ?, state = ?
+  WHERE boot_id = ? AND link_id = ?`;
+
 /** Links, from the pending row on. */
 export function linkRows(on: Opened) {
   const { database, bootId } = on;
+  const setStep = (id: LinkId, pinPath: string | null, kernelLinkId: KernelLinkId | null, state: RowState): void =>
+    runUpdate(on, LINKS, id, { sql: SET_STEP, values: [pinPath, kernelLinkId, state] });
   return {
     insertLink(draft: LinkDraft, pinPath: (id: LinkId) => string): LinkRecord {
       const { programId: program, details, metadata, createdAt } = draft;
@@ -199,12 +209,12 @@ export function linkRows(on: Opened) {
           );
         const made = linkId(id(row?.link_id, "link_id"));
         const record: LinkRecord = { ...draft, id: made, kernelLinkId: null, pinPath: pinPath(made) };
-        update(on, LINKS, made, { pin_path: record.pinPath });
+        setStep(made, record.pinPath, null, "pending");
         return record;
       });
     },
-    expectLink: (id, kernelLinkId) => update(on, LINKS, id, { kernel_link_id: kernelLinkId }),
-    settleLink: (id, kernelLinkId) => update(on, LINKS, id, { kernel_link_id: kernelLinkId, state: "ready" }),
+    expectLink: (id, kernelLinkId) => setStep(id, null, kernelLinkId, "pending"),
+    settleLink: (id, kernelLinkId) => setStep(id, null, kernelLinkId, "ready"),
     setLinkState: (id, state) => update(on, LINKS, id, { state }),
     deleteLink: (id) => remove(on, LINKS, id),
     link: (id) => records(on, LINKS, "state = 'ready' AND link_id = ?", id)[0] ?? null,

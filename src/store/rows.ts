@@ -44,15 +44,26 @@ export const records = <T>(on: Opened, reading: Reading<T>, where: string, ...bi
 
 /** Updates the row with that ID. If it does not exist, the caller's view of the state is wrong. */
 export function update(
-  { database, path, bootId }: Opened,
-  { table, key }: Reading<unknown>,
+  on: Opened,
+  reading: Reading<unknown>,
   rowId: number,
   set: Readonly<Record<string, SQLQueryBindings>>,
 ): void {
+  const { table, key } = reading;
   const columns = Object.keys(set).map((column) => `${column} = ?`);
   const sql = `UPDATE ${table} SET ${columns.join(", ")} WHERE boot_id = ? AND ${key} = ?`;
+  runUpdate(on, reading, rowId, { sql, values: Object.values(set) });
+}
+
+/** Runs an UPDATE of that row. Its last two parameters are the boot and the ID. */
+export function runUpdate(
+  { database, path, bootId }: Opened,
+  { table }: Reading<unknown>,
+  rowId: number,
+  { sql, values }: { readonly sql: string; readonly values: readonly SQLQueryBindings[] },
+): void {
   const action = `update ${table}`;
-  const { changes } = named(action, path, () => database.query(sql).run(...Object.values(set), bootId, rowId));
+  const { changes } = named(action, path, () => database.query(sql).run(...values, bootId, rowId));
   if (changes === 1) return;
   throw new BpfmanError("STATE_CONFLICT", `${action} in database "${path}": no row ${rowId} of this boot`, {
     details: { path, table, id: rowId },

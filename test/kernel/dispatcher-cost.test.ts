@@ -34,7 +34,7 @@ function instructionsFor(object: string, hook: ChainedKind, members: number): nu
   const rodata = configOf(hook, members);
   const opened: BpfObject = openObject(readFileSync(object), "dispatcher");
   try {
-    const program = opened.programs.find(({ name }) => name === `${hook}_dispatcher`)!;
+    const program = opened.select([`${hook}_dispatcher`]).get(`${hook}_dispatcher`)!;
     program.setType(KINDS[hook].programType, null);
     opened.maps.find(({ name }) => name.endsWith(".rodata"))!.writeInitialValue(0, rodata);
     opened.load();

@@ -29,17 +29,19 @@ async function loadEmptyDispatcher({
   config,
   frags,
   expectedAttachType,
-}: Omit<DispatcherToLoad, "members">): Promise<BpfObject> {
+}: Omit<DispatcherToLoad, "members">): Promise<{ readonly object: BpfObject; readonly programFd: number }> {
   const { embeddedObject } = await import("./embedded.ts");
   const bytes = await embeddedObject(OBJECTS[hook]);
   const messages: string[] = [];
   const log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
   let opened: BpfObject | undefined;
+  const name = `${hook}_dispatcher`;
   try {
     return collectMessages(messages, () => {
       const object = openObject(bytes, "dispatcher");
       opened = object;
-      const program = onlyProgram(object);
+      const program = object.select([name]).get(name);
+      if (program === undefined) throw new Error("the embedded object has no program");
       program.setLog(log, "whole");
       // libbpf sets an attach type for XDP programs by default.
       program.setType(KINDS[hook].programType, expectedAttachType);
@@ -47,28 +49,20 @@ async function loadEmptyDispatcher({
       // libbpf freezes the map before it loads the program, so that the verifier knows the values.
       object.maps.find((map) => map.name.endsWith(".rodata"))?.writeInitialValue(0, config);
       object.load();
-      return object;
+      return { object, programFd: program.fd() };
     });
   } catch (thrown) {
     opened?.close();
-    const name = `${hook}_dispatcher`;
     throw loadFailure(thrown, { object: name, programs: [{ name, type: hook }], messages, log: log.text() });
   } finally {
     log.free();
   }
 }
 
-/** Returns the dispatcher, the only program of its object. */
-function onlyProgram(object: BpfObject) {
-  const [program] = object.programs;
-  if (program === undefined) throw new Error("the embedded object has no program");
-  return program;
-}
-
 /** Throws LOAD_FAILED, VERIFIER_REJECTED, ATTACH_FAILED, and STATE_CONFLICT if a member's pin does not exist. */
 export async function loadDispatcher(dispatcher: DispatcherToLoad): Promise<LoadedDispatcher> {
   const { hook, members } = dispatcher;
-  const object = await loadEmptyDispatcher(dispatcher);
+  const { object, programFd } = await loadEmptyDispatcher(dispatcher);
   const links: AttachedLink[] = [];
   const extensions: ProgramId[] = [];
   const twins = new Map<TwinToLoad, LoadedTwin>();
@@ -78,7 +72,6 @@ export async function loadDispatcher(dispatcher: DispatcherToLoad): Promise<Load
     object.close();
   };
   try {
-    const programFd = onlyProgram(object).fd();
     const { id, btfId } = programInfo(programFd);
     const slots = members.map((_, slot) => `prog${slot}`);
     const ids = attempt({ action: `find the slots of the ${hook} dispatcher`, code: "LOAD_FAILED" }, () =>

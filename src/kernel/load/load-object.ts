@@ -19,7 +19,6 @@ import { sysFailure } from "../../errors/sys-failure.ts";
 import type {
   LoadedMap,
   LoadedObject,
-  LoadedProgram,
   MapToReuse,
   ObjectToLoad,
   ProgramToLoad,
@@ -69,10 +68,10 @@ function tryToLoad({ object, detail }: { object: ObjectToLoad; detail: LogDetail
       learnSections(allPrograms(object));
       opened = openObject(object.bytes, libbpfName(object.name));
       log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
-      configure(opened, { object, log, detail, held });
+      const programs = configure(opened, { object, log, detail, held });
       // Afterwards, a reused map has the kernel's truncated name.
       opened.load();
-      return loadedObject(opened, object);
+      return loadedObject(opened, programs, object);
     });
     return { loaded, thrown: null, messages, log: "" };
   } catch (thrown) {
@@ -101,18 +100,18 @@ interface Settings {
   readonly held: number[];
 }
 
-function configure(opened: BpfObject, { object, log, detail, held }: Settings): void {
-  const wanted = new Map(allPrograms(object).map((program) => [program.name, program]));
-  for (const program of opened.programs) {
-    const settings = wanted.get(program.name);
-    wanted.delete(program.name);
-    program.setAutoload(settings !== undefined);
-    if (settings === undefined) continue;
+/** Returns the programs to load, by name. */
+function configure(opened: BpfObject, { object, log, detail, held }: Settings): ReadonlyMap<string, BpfProgram> {
+  const wanted = allPrograms(object);
+  const programs = opened.select(wanted.map(({ name }) => name));
+  for (const settings of wanted) {
+    const program = programs.get(settings.name);
+    if (program === undefined) throw notFound(object.name, settings.name);
     program.setLog(log, detail);
     setType(program, settings, held);
   }
-  for (const name of wanted.keys()) throw notFound(object.name, name);
   configureMaps(opened, object);
+  return programs;
 }
 
 export const notFound = (object: string, name: string): BpfmanError =>
@@ -178,11 +177,18 @@ function reuse(maps: readonly BpfMap[], name: string, there: MapToReuse): void {
   }
 }
 
-function loadedObject(opened: BpfObject, object: ObjectToLoad): LoadedObject {
-  const named = new Set(allPrograms(object).map((program) => program.name));
-  const programs = opened.programs.flatMap((program) =>
-    named.has(program.name) ? [{ name: program.name, fd: program.fd(), kernel: readProgram(program.fd()) }] : [],
-  );
+function loadedObject(
+  opened: BpfObject,
+  selected: ReadonlyMap<string, BpfProgram>,
+  object: ObjectToLoad,
+): LoadedObject {
+  const loadedOf = ({ name }: ProgramToLoad) => {
+    const fd = (selected.get(name) as BpfProgram).fd();
+    return { name, fd, kernel: readProgram(fd) };
+  };
+  const asked = object.programs.map(loadedOf);
+  const alongside = object.alongside.map(loadedOf);
+  const programs = [...asked, ...alongside];
   const used = new Set(programs.flatMap((program) => program.kernel.mapIds));
   const maps = opened.maps.flatMap((map): (LoadedMap & { readonly fd: number })[] => {
     const fd = map.fd();
@@ -203,17 +209,11 @@ function loadedObject(opened: BpfObject, object: ObjectToLoad): LoadedObject {
     return found.fd;
   };
   return {
-    programs: inOrder(programs, object.programs),
-    alongside: inOrder(programs, object.alongside),
+    programs: asked,
+    alongside,
     maps: maps.map(({ name, id, internal, reused }) => ({ name, id, internal, reused })),
     pinProgram: (name, path) => pin(`program "${name}"`, fdOf("program", programs, name), path),
     pinMap: (name, path) => pin(`map "${name}"`, fdOf("map", maps, name), path),
     close: () => opened.close(),
   };
-}
-
-/** Returns the requested programs in the order of the request. */
-function inOrder(found: readonly LoadedProgram[], asked: readonly ProgramToLoad[]): LoadedProgram[] {
-  const byName = new Map(found.map(({ name, kernel }) => [name, { name, kernel }]));
-  return asked.flatMap(({ name }) => byName.get(name) ?? []);
 }

@@ -38,8 +38,7 @@ export function loadTwin(twin: TwinToLoad, hook: ChainedKind, slot: Slot): Loade
       collectMessages(messages, () => {
         const object = openObject(twin.bytes, libbpfName(twin.name));
         opened = object;
-        for (const program of object.programs) program.setAutoload(program.name === twin.name);
-        const program = object.programs.find(({ name }) => name === twin.name);
+        const program = object.select([twin.name]).get(twin.name);
         if (program === undefined) throw new BpfmanError("FUNCTION_NOT_FOUND", `${action}: it is not in its bytecode`);
         program.setLog(log, "whole");
         program.setType("EXT", null);

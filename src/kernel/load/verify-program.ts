@@ -7,9 +7,7 @@ import { programInfo } from "../../../ffi/safe/object-info.ts";
 import { VERIFIER_LOG_BYTES_MAX } from "../../domain/limits.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { sysFailure } from "../../errors/sys-failure.ts";
-import { isWhole } from "../../errors/verifier-log.ts";
 import type { ObjectToLoad, ObjectToVerify, Verification } from "../../platform/kernel.ts";
-import { loadFailure } from "../explain/load-failure.ts";
 import { translate } from "../kernel-failure.ts";
 import { configureMaps, learnSections, libbpfName, notFound, setType } from "./load-object.ts";
 
@@ -31,6 +29,8 @@ export function verify(object: ObjectToVerify): Verification {
 }
 
 function failureOf(object: ObjectToVerify, { thrown, messages, log }: Outcome): unknown {
+  const { loadFailure } = require("../explain/load-failure.ts") as typeof import("../explain/load-failure.ts");
+  const { isWhole } = require("../../errors/verifier-log.ts") as typeof import("../../errors/verifier-log.ts");
   const evidence = { ...object, object: object.name, programs: [object.program] };
   // The verifier was not reached: there is no path to show.
   if (log.trim() === "") return loadFailure(thrown, { ...evidence, messages, log: "" });
@@ -63,8 +63,9 @@ function attempt(object: ObjectToVerify, detail: LogDetail): Outcome {
       learnSections([object.program]);
       opened = openObject(object.bytes, libbpfName(object.name));
       log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
-      const program = opened.selectOnly(object.program.name);
-      if (program === null) throw notFound(object.name, object.program.name);
+      const { name } = object.program;
+      const program = opened.select([name]).get(name);
+      if (program === undefined) throw notFound(object.name, name);
       program.setLog(log, detail);
       setType(program, object.program, held);
       configureMaps(opened, { ...object, reuse: NONE });

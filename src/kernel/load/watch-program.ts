@@ -80,8 +80,9 @@ export async function watchProgram(id: ProgramId): Promise<ProgramWatch | null> 
     const name = attempt({ action, code: "KERNEL_CALL_FAILED" }, () => functionOf(id, target));
     const opened = collectMessages(messages, () => openObject(bytes, "member_watch"));
     object = opened;
+    const both = opened.select(PAIR.map(({ name }) => name));
     const programs = PAIR.map((part) => {
-      const program = opened.programs.find((each) => each.name === part.name);
+      const program = both.get(part.name);
       if (program === undefined) throw new Error(`the embedded object has no program "${part.name}"`);
       return { ...part, program };
     });

@@ -113,9 +113,10 @@ const namedTwice = (name: string, hint: string): BpfmanError =>
 
 /** Puts each program that is not named in the place of `all`. */
 function withEvery({ programs }: ObjectFile, selectors: readonly ProgramSelector[]): readonly ProgramSelector[] {
-  const names = new Set(programs.map(({ name }) => name));
   const every = selectors.filter(isEveryProgram);
-  if (names.has(EVERY_PROGRAM) || every.length === 0) return selectors;
+  if (every.length === 0) return selectors;
+  const names = new Set(programs.map(({ name }) => name));
+  if (names.has(EVERY_PROGRAM)) return selectors;
   if (every.length > 1) throw namedTwice(EVERY_PROGRAM, "name it once");
   const others = names.difference(new Set(selectors.map(({ name }) => name)));
   const all = selectors.flatMap((asked): ProgramSelector[] =>
@@ -139,11 +140,15 @@ function withEvery({ programs }: ObjectFile, selectors: readonly ProgramSelector
  * PROGRAM_TYPE_MISMATCH, INVALID_PROGRAM.
  */
 export function selectPrograms(object: ObjectFile, selectors: readonly ProgramSelector[]): ProgramSpec[] {
-  // If several static functions have this name, libbpf gets the first.
-  const byName = new Map(object.programs.toReversed().map((program) => [program.name, program]));
   const named = new Set(selectors.map(({ name }) => name));
   const seen = new Set<string>();
-  return withEvery(object, selectors).map((asked) => {
+  const all = withEvery(object, selectors);
+  const wanted = all === selectors ? named : new Set(all.map(({ name }) => name));
+  // If several static functions have this name, libbpf gets the first.
+  const byName = new Map<string, ObjectProgram>();
+  for (const program of object.programs)
+    if (wanted.has(program.name) && !byName.has(program.name)) byName.set(program.name, program);
+  return all.map((asked) => {
     if (seen.has(asked.name))
       throw namedTwice(asked.name, "name it once; one program can be attached to several hooks");
     seen.add(asked.name);

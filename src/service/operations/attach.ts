@@ -203,7 +203,7 @@ function attachByItself(
     } finally {
       attached.close();
     }
-    return linkAnswer(host, { ...pending, kernelLinkId: attached.id });
+    return linkAnswer(host, { ...pending, kernelLinkId: attached.id }, program);
   });
 }
 

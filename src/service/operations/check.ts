@@ -18,13 +18,16 @@ import { readStatistics } from "../../errors/verifier-log.ts";
 import { objectForVerifier } from "../../object/object-file.ts";
 import type { Host } from "../../platform/host.ts";
 import type { ObjectToVerify, ProgramToVerify, Verification } from "../../platform/kernel.ts";
-import { compared, openBaseline, readCosts, savedOf } from "../check/costs.ts";
-import { type LogRoom, refusalAnswer } from "../check/refusal-answer.ts";
+import type { LogRoom } from "../check/refusal-answer.ts";
 import { decodeGlobals, namedGlobals, onlyGlobals, placeGlobals, variableNamed } from "../load/globals.ts";
 import { settlePart } from "../load/select.ts";
 import { type Context, operation } from "../operation.ts";
 import { readNamedObject } from "../read-object.ts";
 import { type CheckRequest, checkRequest } from "../requests/object-requests.ts";
+
+/** For programs that are refused, and for who compares costs. */
+const refused = () => require("../check/refusal-answer.ts") as typeof import("../check/refusal-answer.ts");
+const saved = () => require("../check/costs.ts") as typeof import("../check/costs.ts");
 
 interface OpenedFile {
   /** As it was given. */
@@ -187,7 +190,7 @@ interface Checking {
   readonly context: Context;
   readonly room: LogRoom;
   readonly globals: (contents: NonNullable<OpenedFile["contents"]>) => ObjectToVerify["globals"];
-  readonly baseline: ReturnType<typeof openBaseline> | null;
+  readonly baseline: ReturnType<ReturnType<typeof saved>["openBaseline"]> | null;
 }
 
 async function checkFile(file: OpenedFile, checking: Checking): Promise<CheckedFileAnswer> {
@@ -247,8 +250,8 @@ async function checkProgram(
     verdict: refusal === null ? "accepted" : "refused",
     reason: null,
     cost,
-    refusal: refusal === null ? null : refusalAnswer(refusal, { bytes, program: name, room }),
-    baseline: then === null ? null : compared(then.cost, cost, request.tolerancePercent),
+    refusal: refusal === null ? null : refused().refusalAnswer(refusal, { bytes, program: name, room }),
+    baseline: then === null ? null : saved().compared(then.cost, cost, request.tolerancePercent),
   };
 }
 
@@ -268,7 +271,7 @@ const isPassed = ({ refusal, programs }: CheckedFileAnswer): boolean =>
 async function check(host: Host, request: CheckRequest, context: Context): Promise<CheckAnswer> {
   const { baseline: path, save, tolerancePercent } = request;
   // What can be wrong with the request is found before anything is loaded.
-  const costs: SavedCosts | null = path === null ? null : readCosts(host.files, path);
+  const costs: SavedCosts | null = path === null ? null : saved().readCosts(host.files, path);
   const opened: OpenedFile[] = [];
   for (const file of request.files) {
     await pause(context);
@@ -281,7 +284,7 @@ async function check(host: Host, request: CheckRequest, context: Context): Promi
     context,
     room: { left: CHECK_LOGS_BYTES_MAX },
     globals: globalsOf(opened, request),
-    baseline: costs && openBaseline(costs),
+    baseline: costs && saved().openBaseline(costs),
   };
   const files: CheckedFileAnswer[] = [];
   for (const file of opened) files.push(await checkFile(file, checking));
@@ -293,7 +296,7 @@ async function check(host: Host, request: CheckRequest, context: Context): Promi
     files,
   };
   if (save !== null)
-    host.files.saveText(host.files.absolute(save), `${JSON.stringify(savedOf(kernel, files), null, 2)}\n`);
+    host.files.saveText(host.files.absolute(save), `${JSON.stringify(saved().savedOf(kernel, files), null, 2)}\n`);
   return answer;
 }
 

@@ -28,7 +28,7 @@ function listLinks(host: Host, request: ListLinksRequest, context: Context): Lin
     if (pinPath === "" || id === null) return null;
     // Each change of a chain pins its members anew.
     const since = isChained(details) ? new Date() : createdAt;
-    return pinState(host, linkPin(pinPath, id), since, () => ownKernelLink(host, link, around) !== null);
+    return pinState(host, linkPin(pinPath, id), since, () => ownKernelLink(link, around) !== null);
   };
   const pairs = Object.entries(request.metadataSelector);
   const links = all

@@ -149,7 +149,7 @@ describe("what a compiler made", () => {
     const readsFor = (count: number): number => {
       const variables = Array.from({ length: count }, (_, i) => `int variable_with_a_long_name_${i}[${i + 1}];`);
       const bytes = compileBpf(`${SOURCE}\n${variables.join("\n")}`);
-      const spies = (["u8", "u16", "u32", "u64", "text"] as const).map((name) => spyOn(Fields.prototype, name));
+      const spies = (["u8", "u16", "u32", "u64", "name"] as const).map((name) => spyOn(Fields.prototype, name));
       try {
         expect(readObject(bytes).globals.length).toBe(count + 8);
         return spies.reduce((sum, { mock }) => sum + mock.calls.length, 0);
@@ -158,7 +158,7 @@ describe("what a compiler made", () => {
       }
     };
     const [few, more, most] = [0, 1000, 2000].map(readsFor) as [number, number, number];
-    expect(more - few).toBeGreaterThan(1000);
+    expect(more - few).toBeGreaterThanOrEqual(1000);
     expect(most - more).toBeLessThanOrEqual((more - few) * 1.1);
   });
 });

@@ -56,10 +56,11 @@ describe("libbpf sees", () => {
 /** The same with another number in the type "one_ops": its size, or the place of its second member. */
 function changed(field: "size" | "member", value: number): Uint8Array {
   const bytes = new Uint8Array(BYTES);
-  const { types, strings, places } = open(bytes).btf() as Btf;
+  const btf = open(bytes).btf() as Btf;
+  const { types, strings, places } = btf;
   const id = places.findIndex((at, each) => {
     if (each === 0 || at === undefined) return false;
-    const { kind, nameAt } = typeOf({ types, strings, places }, each);
+    const { kind, nameAt } = typeOf(btf, each);
     return kind === KIND.struct && strings.name(nameAt) === "one_ops";
   });
   const at = types.bytes.byteOffset + (places[id] ?? 0) + (field === "size" ? 8 : 12 + 12 + 8);

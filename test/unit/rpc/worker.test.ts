@@ -2,7 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import { join } from "node:path";
 import { withWorker } from "../../../rpc/worker.ts";
 import { WORKER_SILENCE_TIMEOUT_MS } from "../../../src/domain/limits.ts";
-import type { LogPort } from "../../../src/domain/log.ts";
+import type { LogLevel, LogPort } from "../../../src/domain/log.ts";
 import type { Settings } from "../../../src/domain/settings.ts";
 import type { BpfmanError } from "../../../src/errors/error.ts";
 import type { Invoke } from "../../../src/service/invoke.ts";
@@ -19,10 +19,10 @@ afterEach(async () => {
   }
 });
 
-function session({ idleMs = 60_000, command = [process.execPath, SCRIPT] } = {}) {
+function session({ idleMs = 60_000, command = [process.execPath, SCRIPT], level = "debug" as LogLevel } = {}) {
   const logged: unknown[] = [];
   const warn: LogPort["warn"] = (message, facts) => logged.push([message, facts]);
-  const log: LogPort = { error: warn, warn, info: warn, debug: warn };
+  const log: LogPort = { level, error: warn, warn, info: warn, debug: warn };
   const own = { log, invoke: async (name: string) => `${name} by the server`, release: async () => {} };
   const service = withWorker(own as unknown as SessionService, {
     beginning: { settings: {} as Settings, parentPid: 1 },
@@ -60,6 +60,16 @@ test("a change reports as it does in the server", async () => {
   await change({}, { operationId: "7", owner: "4:5:6", progress: (message) => told.push(message) });
   expect(told).toEqual(["half done"]);
   expect(logged).toEqual([["program/load for 4:5:6", { operation: "7" }]]);
+});
+
+test("what the log would drop is not passed on, unless the change has a log of its own", async () => {
+  const { change, logged } = session({ level: "off" });
+  await change({});
+  expect(logged).toEqual([]);
+  const own: unknown[] = [];
+  const note: LogPort["warn"] = (message) => own.push(message);
+  await change({}, { owner: "4:5:6", log: { level: "trace", error: note, warn: note, info: note, debug: note } });
+  expect(own).toEqual(["program/load for 4:5:6"]);
 });
 
 test("a failure is passed on whole, with a verifier log of megabytes", async () => {
