@@ -25,7 +25,7 @@ export function linesOf(file: Uint8Array): Uint8Array[] {
 const decoder = new TextDecoder();
 
 /** How many UTF-16 code units come before a column of a line. */
-export const unitsBefore = (line: Uint8Array, column: number): number =>
+const unitsBefore = (line: Uint8Array, column: number): number =>
   decoder.decode(line.subarray(0, Math.max(0, column - 1))).length;
 
 /** Where something is: its line, from 1, and its column, from 1 in bytes; null for the whole line. */

@@ -32,15 +32,15 @@ export class Events {
   async subscribe({ kinds, since }: Wanted): Promise<SubscribeResult> {
     const { service } = this.#options;
     await this.unsubscribe();
-    const { complete, latest } = await service.changes(since ?? 0);
     this.#kinds = new Set(kinds);
-    this.#followed = await service.follow(Math.min(since ?? latest, latest), {
+    const followed = await service.follow(since, {
       change: (entry) => this.#tell(entry),
       missed: (count, sequence) => this.#drop(count, sequence),
     });
+    this.#followed = followed;
     // Runs after the reply, and catches changes made between reading the log and starting the watch.
     setImmediate(() => this.look());
-    return { sequence: latest, complete: since === null || complete };
+    return { sequence: followed.sequence, complete: followed.complete };
   }
 
   async unsubscribe(): Promise<void> {

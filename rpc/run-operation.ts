@@ -2,10 +2,10 @@
 import type { LogPort } from "../src/domain/log.ts";
 import type { ProcessIdentity } from "../src/domain/ids.ts";
 import { reasonOf } from "../src/errors/sys-failure.ts";
-import { type Context, parseRequest } from "../src/service/invoke.ts";
-import { isExclusive, OPERATIONS, type OperationName } from "../src/service/operations.ts";
+import { type Context, type Invoke, parseRequest } from "../src/service/invoke.ts";
+import { OPERATIONS, type OperationName } from "../src/service/operations.ts";
 import type { SessionService } from "../src/service/session.ts";
-import { ChangeQueue } from "./change-queue.ts";
+import { inTurn } from "./change-queue.ts";
 import { wrongField } from "./errors.ts";
 import type { ProgressToken, ServerNotifications, StreamParam } from "./protocol.ts";
 import { streamParam, workDoneToken } from "./schemas.ts";
@@ -34,15 +34,22 @@ export interface SessionContext {
   readonly log: LogPort;
 }
 
+/** What has an ID is there already, so it is not what a change before it is to make. */
+function namesById(request: unknown): boolean {
+  const { programId, linkId } = request as { readonly programId?: unknown; readonly linkId?: unknown };
+  return typeof programId === "number" || typeof linkId === "number";
+}
+
 /** The operations of a session. Changes run one at a time in order of arrival; reads run concurrently. */
 export class OperationRunner {
   readonly #options: OperationsOptions;
-  readonly #changes = new ChangeQueue();
+  readonly #invoke: Invoke;
   readonly streams: Streams;
   readonly #clientLeft = new AbortController();
 
   constructor(options: OperationsOptions) {
     this.#options = options;
+    this.#invoke = inTurn(options.service, namesById);
     this.streams = new Streams(options);
   }
 
@@ -62,16 +69,15 @@ export class OperationRunner {
     const isEndless = "streams" in OPERATIONS[name] && forMs === null;
     const signal = isEndless ? AbortSignal.any([call.signal, this.#clientLeft.signal]) : call.signal;
     const runTo = (sink: Context["sink"]): Promise<unknown> =>
-      this.#options.service.invoke(name, request, {
+      this.#invoke(name, request, {
         ...call,
         signal,
         sink,
         progress: (message) => progress({ kind: "report", message }),
       });
-    const run = (): Promise<unknown> => (stream === null ? runTo(null) : this.streams.during(stream, runTo));
     progress({ kind: "begin", title: name });
     try {
-      return isExclusive(OPERATIONS[name].access) ? await this.#changes.run(run, call.signal) : await run();
+      return await (stream === null ? runTo(null) : this.streams.during(stream, runTo));
     } finally {
       progress({ kind: "end" });
     }

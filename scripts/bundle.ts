@@ -31,6 +31,7 @@ const STAGES = [
     "src/cli/render/lists.ts",
     "src/service/requests/program-requests.ts",
     "src/inspect/link-answer.ts",
+    "src/inspect/pin-state.ts",
     "src/inspect/program-answer.ts",
     "src/service/recovery/strays.ts",
     "src/bpffs/open-pins.ts",
@@ -51,6 +52,8 @@ export const NUMBERS = join(ROOT, "src/domain/limits.ts");
 /** Their exports are tables or texts, most of them. */
 export const TABLES = [
   "ffi/layout/generated.ts",
+  "ffi/layout/generated-objects.ts",
+  "ffi/raw/processors.ts",
   "src/cli/render/root-help.ts",
   "src/domain/kernel-words.ts",
   "src/domain/kinds.ts",

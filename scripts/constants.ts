@@ -29,6 +29,7 @@ const isData = (value: unknown): value is object =>
 /** Returns an expression for a table, for less than what making its objects one by one costs. */
 function expressionFor(table: object): string {
   const values = Object.entries(table).map(([name, value]) => [name, isObject(value) ? JSON.stringify(value) : value]);
+  if (Array.isArray(table) && !table.some(isObject)) return JSON.stringify(table);
   const isMixed = Object.values(table).some((value) => typeof value === "string");
   if (Array.isArray(table) || isMixed || !Object.values(table).some(isObject)) {
     return `JSON.parse(${JSON.stringify(JSON.stringify(table))})`;

@@ -1,7 +1,8 @@
 /**
  * Writes ffi/layout/generated.ts, with the offsets and sizes of the structs that bpfman passes to the kernel and to
- * libbpf, as the C compiler sees them, and ffi/layout/generated-files.ts, with the file structs that every command
- * needs. They are the same on all processors that bpfman runs on (test/unit/ffi/layout.test.ts).
+ * libbpf, as the C compiler sees them; ffi/layout/generated-objects.ts, with those that most commands need; and
+ * ffi/layout/generated-files.ts, with the file structs that every command needs. They are the same on all processors
+ * that bpfman runs on (test/unit/ffi/layout.test.ts).
  *
  * Kernel structs come from the BTF of the running kernel, because packaged kernel headers lag behind (Debian 12 has
  * those of 6.1, without TCX); libbpf's structs come from its installed header.
@@ -206,6 +207,8 @@ const KERNEL_STRUCTS: readonly StructSource[] = [
       "map_extra",
     ],
   },
+  // Where programs and maps have it, too.
+  { name: "ID_INFO", type: "struct bpf_link_info", fields: ["id"] },
   {
     name: "LINK_INFO",
     type: "struct bpf_link_info",
@@ -562,7 +565,7 @@ export const constantsOf = (
 ): readonly number[] => readLongs(compiledBytes(processor, preamble, [longs(expressions)])[0]);
 
 interface Texts {
-  readonly enums: string;
+  readonly enums: readonly string[];
   readonly structs: readonly string[];
 }
 
@@ -605,10 +608,14 @@ function print(
     const body = `  fields: {\n${lines.join("")}  },\n${bitLines.join("")}  size: ${size},\n`;
     return `\n/** ${type} */\nexport const ${name} = {\n${body}} as const;\n`;
   };
-  return { enums: enums.map(printEnum).join(""), structs: structs.map(printStruct) };
+  return { enums: enums.map(printEnum), structs: structs.map(printStruct) };
 }
 
-/** The contents of generated.ts and generated-files.ts in ffi/layout, by name. Throws if {@link obstacle} is not null. */
+/** What commands need that only look at objects. */
+const OF_OBJECTS =
+  /^(BPF_CMD|LINK_TYPE|PERF_EVENT_KIND|OBJ_ATTR|GET_ID_ATTR|INFO_ATTR|BTF_INFO|LINK_DETACH_ATTR|PROG_INFO|MAP_INFO|LINK_INFO|ID_INFO)$/;
+
+/** The contents of the files in ffi/layout, by name. Throws if {@link obstacle} is not null. */
 export function generateLayouts(processor: Processor): Readonly<Record<string, string>> {
   const vmlinux = must(["bpftool", "btf", "dump", "file", BTF, "format", "c"]);
   const kernel = `#define BPF_NO_PRESERVE_ACCESS_INDEX\n${vmlinux}`;
@@ -620,8 +627,11 @@ export function generateLayouts(processor: Processor): Readonly<Record<string, s
   const { enums, structs } = print(processor, kernel, [...KERNEL_STRUCTS, ...FILE_STRUCTS], KERNEL_ENUMS);
   const files = structs.slice(KERNEL_STRUCTS.length);
   const libbpf = print(processor, "#include <bpf/libbpf.h>", LIBBPF_STRUCTS);
+  const ofKernel = [...enums, ...structs.slice(0, KERNEL_STRUCTS.length)];
+  const isOfObjects = (each: string): boolean => OF_OBJECTS.test(/^export const (\w+)/m.exec(each)?.[1] ?? "");
   return {
-    "generated.ts": text(enums, ...structs.slice(0, KERNEL_STRUCTS.length), ...libbpf.structs),
+    "generated.ts": text(...ofKernel.filter((each) => !isOfObjects(each)), ...libbpf.structs),
+    "generated-objects.ts": text(...ofKernel.filter(isOfObjects)),
     "generated-files.ts": text(...files),
   };
 }

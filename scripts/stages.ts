@@ -48,6 +48,16 @@ const pathOf = (named: string, importer: string): string => {
     : Bun.resolveSync(named, dirname(importer));
 };
 
+/** An arrow function at the top level, as the bundler writes it, whose body is a block or on the same line. */
+const ARROW = /^var (\w+) = (async )?\(([^()]*)\) => (?:\{\n((?:[ }].*\n|\n)*?)\};|([^{\n].*[^{([,\n]);)$/gm;
+
+/** Declares functions: a constant that is an arrow function costs a command as much as five declared functions. */
+const declared = (text: string): string =>
+  text.replaceAll(ARROW, (_, name, isAsync = "", given, block, value) => {
+    const body = block === undefined ? `return ${value};` : block;
+    return `${isAsync}function ${name}(${given}) {\n${body}}`;
+  });
+
 /** Bundles one stage into the text of one module. What it imports of others, or later, is left to the whole bundle. */
 async function joined({ name, modules }: Stage, read: Read): Promise<string> {
   const all = [...modules].map(([path, { exports, suffix }]) => {
@@ -76,7 +86,7 @@ async function joined({ name, modules }: Stage, read: Read): Promise<string> {
   });
   if (!output.success) throw new Error(output.logs.join("\n"));
   const text = (await output.outputs[0]?.text()) ?? "";
-  return text.replaceAll("__require(", "require(").replace(/^var __require = .*$/m, "");
+  return declared(text.replaceAll("__require(", "require(").replace(/^var __require = .*$/m, ""));
 }
 
 /**

@@ -246,15 +246,19 @@ const code = await runCli({
     const { isAbandoned } = require("../ffi/safe/ready.ts") as typeof import("../ffi/safe/ready.ts");
     return isAbandoned(1);
   },
-  watch: async (settings, after, changed) => {
+  watch: async (settings, since, changed) => {
     isEndless = true;
     const { connectSession } = await import("./runtime.ts");
     const service = await connectSession(settings, (text) => writeAll(2, text), process.ppid);
-    const { latest } = await service.changes(Number.MAX_SAFE_INTEGER);
-    const followed = await service.follow(after ?? latest, {
+    const followed = await service.follow(since, {
       change: ({ kind, change }) => changed({ kind, ...change } as WatchedChange),
       missed: (count, sequence) => changed({ kind: "events/didDrop", count, sequence }),
     });
+    if (!followed.complete)
+      service.log.warn(
+        `not all changes after number ${since} are known any more, and the newest one is ${followed.sequence}: ` +
+          'see "bpfman list programs" and "bpfman list links" for what there is now',
+      );
     followed.look();
     return followed;
   },

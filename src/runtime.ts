@@ -79,11 +79,29 @@ interface HostParts {
   readonly keepsStore: boolean;
 }
 
-/**
- * Loads each adapter when an operation first uses it. A listing never uses the kernel, and completing an interface name
- * never uses the database, which needs root. Uses `require`, because a getter cannot await `import()`. With
- * `keepsStore`, the store stays open after the operation.
- */
+/** Adapters that were loaded before an operation uses them: the first `require` of a process costs as much as ten `import()`s. */
+let kernelModule: typeof import("./kernel/open-kernel.ts") | undefined;
+let filesModule: typeof import("./files/open-files.ts") | undefined;
+let pinsModule: typeof import("./bpffs/open-pins.ts") | undefined;
+let processesModule: typeof import("./files/open-processes.ts") | undefined;
+let storeModule: typeof import("./store/open-store.ts") | undefined;
+
+/** Loads the adapters that an operation is sure to use, or those that it uses as a rule. */
+async function loadAdapters(mode: "read" | "write", skims: boolean): Promise<void> {
+  storeModule ??= await import("./store/open-store.ts");
+  pinsModule ??= await import("./bpffs/open-pins.ts");
+  if (skims) return;
+  filesModule ??= await import("./files/open-files.ts");
+  kernelModule ??= await import("./kernel/open-kernel.ts");
+  if (mode === "write") processesModule ??= await import("./files/open-processes.ts");
+}
+
+function processesAdapter(): typeof import("./files/open-processes.ts") {
+  processesModule ??= require("./files/open-processes.ts") as typeof import("./files/open-processes.ts");
+  return processesModule;
+}
+
+/** Opens each adapter when an operation first uses it. With `keepsStore`, the store stays open after the operation. */
 function openHost({ directories, hostBpffs, config, machine: openMachine, openStore, keepsStore }: HostParts): Host {
   const pinDirectory = `${directories.runtimeDir === "/" ? "" : directories.runtimeDir}/fs`;
   let opened: StorePort | null = null;
@@ -91,28 +109,26 @@ function openHost({ directories, hostBpffs, config, machine: openMachine, openSt
     opened = openStore();
     return opened;
   });
-  const kernel = once(() =>
-    (require("./kernel/open-kernel.ts") as typeof import("./kernel/open-kernel.ts")).openKernel(pinDirectory),
-  );
-  const pins = once(() =>
-    (require("./bpffs/open-pins.ts") as typeof import("./bpffs/open-pins.ts")).openPins(pinDirectory, {
-      access: config.maps,
-      hostBpffs,
-    }),
-  );
+  const kernel = once(() => {
+    kernelModule ??= require("./kernel/open-kernel.ts") as typeof import("./kernel/open-kernel.ts");
+    return kernelModule.openKernel(pinDirectory);
+  });
+  const pins = once(() => {
+    pinsModule ??= require("./bpffs/open-pins.ts") as typeof import("./bpffs/open-pins.ts");
+    return pinsModule.openPins(pinDirectory, { access: config.maps, hostBpffs });
+  });
   const volumes = once(() => {
     const { openVolumes } = require("./bpffs/open-volumes.ts") as typeof import("./bpffs/open-volumes.ts");
     return openVolumes(directories.runtimeDir, Object.values(directories));
   });
-  const files = once(() =>
-    (require("./files/open-files.ts") as typeof import("./files/open-files.ts")).openFiles(directories.stateDir),
-  );
+  const files = once(() => {
+    filesModule ??= require("./files/open-files.ts") as typeof import("./files/open-files.ts");
+    return filesModule.openFiles(directories.stateDir);
+  });
   const compiler = once(() =>
     (require("./compiler/open-compiler.ts") as typeof import("./compiler/open-compiler.ts")).openCompiler(process.env),
   );
-  const processes = once(() =>
-    (require("./files/open-processes.ts") as typeof import("./files/open-processes.ts")).openProcesses(),
-  );
+  const processes = once(() => processesAdapter().openProcesses());
   const network = once(() =>
     (require("./network/open-network.ts") as typeof import("./network/open-network.ts")).openNetwork(),
   );
@@ -267,8 +283,10 @@ async function openRuntime({ settings, write, keep, parentPid }: Opened): Promis
         (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isBpffs(`${directories.runtimeDir}/fs`),
     };
   });
-  const openStore = (mode: "read" | "write", owner: ProcessIdentity | null): StorePort =>
-    (require("./store/open-store.ts") as typeof import("./store/open-store.ts")).openStore({ ...store(), mode, owner });
+  const openStore = (mode: "read" | "write", owner: ProcessIdentity | null): StorePort => {
+    storeModule ??= require("./store/open-store.ts") as typeof import("./store/open-store.ts");
+    return storeModule.openStore({ ...store(), mode, owner });
+  };
   const machine = () => openMachine({ directories, configFile: settings.configFile, store });
   const kept = keep === null ? null : once(() => keep.keepStore(store()));
   const written = once(() => openStore("write", null));
@@ -276,8 +294,7 @@ async function openRuntime({ settings, write, keep, parentPid }: Opened): Promis
     log,
     lockTimeoutMs: settings.lockTimeoutMs,
     capabilities,
-    caller: () =>
-      (require("./files/open-processes.ts") as typeof import("./files/open-processes.ts")).callerOf(parentPid),
+    caller: () => processesAdapter().callerOf(parentPid),
     openVersions: async () => {
       const failure = whyNoLibc();
       if (failure !== null) log.warn(`${failure.message}: libbpf and the kernel's features are unknown`);
@@ -305,16 +322,17 @@ async function openRuntime({ settings, write, keep, parentPid }: Opened): Promis
       });
     },
     openFiles: async () => (await import("./files/open-files.ts")).openFiles(directories.stateDir),
-    isUntouched: () => {
+    isUntouched: async () => {
       requireLibc();
-      return (require("./bpffs/prepare.ts") as typeof import("./bpffs/prepare.ts")).isUntouched(directories.runtimeDir);
+      return (await import("./bpffs/prepare.ts")).isUntouched(directories.runtimeDir);
     },
     openLock: async () => {
       requireLibc();
       return (await import("./lock/open-lock.ts")).openLock(`${directories.runtimeDir}/lock`);
     },
-    openHost: async (mode, owner = null) => {
+    openHost: async (mode, owner = null, skims = false) => {
       requireLibc();
+      await loadAdapters(mode, skims);
       const keepsStore = mode === "write" && kept === null;
       const opened = () => {
         if (kept !== null) return mode === "read" ? kept().read() : kept().write(owner);

@@ -78,8 +78,10 @@ export const OPEN_FLAGS = {
   arm64: { O_DIRECTORY: 0o40000, O_NOFOLLOW: 0o100000 },
 } as const;
 
+let numbers: Readonly<Record<SyscallName, number>> | undefined;
+
 export function syscallNumber(name: SyscallName): number {
-  const numbers = SYSTEM_CALLS[process.arch];
+  numbers ??= SYSTEM_CALLS[process.arch];
   if (numbers === undefined) throw new Error(`no system call numbers for ${process.arch}`);
   return numbers[name];
 }

@@ -5,7 +5,6 @@ import {
   ITER_LINK_ATTR,
   ITER_LINK_INFO,
   KPROBE_MULTI_LINK_ATTR,
-  LINK_DETACH_ATTR,
   LINK_UPDATE_ATTR,
   NETFILTER_LINK_ATTR,
   NETNS_LINK_ATTR,
@@ -339,8 +338,3 @@ export function replaceLinkProgram(link: number, programs: { readonly old: numbe
   const values = { link_fd: link, new_prog_fd: programs.next, flags: BPF_F_REPLACE, old_prog_fd: programs.old };
   bpf("LINK_UPDATE", encode(LINK_UPDATE_ATTR, values));
 }
-
-/** BPF_LINK_DETACH: detaches a link even while it is open. Throws SysError (EOPNOTSUPP for perf-based links). */
-export const detachLink = (link: number): void => {
-  bpf("LINK_DETACH", encode(LINK_DETACH_ATTR, { link_fd: link }));
-};

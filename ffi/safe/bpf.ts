@@ -1,5 +1,5 @@
 import { ERRNO } from "../errno.ts";
-import { BPF_CMD, GET_ID_ATTR, OBJ_ATTR } from "../layout/generated.ts";
+import { BPF_CMD, GET_ID_ATTR, LINK_DETACH_ATTR, OBJ_ATTR } from "../layout/generated-objects.ts";
 import { decode, encode } from "../layout/struct.ts";
 import { addressOf, cString, keepAlive, type Memory } from "../memory.ts";
 import { fileCall, SysError } from "../sys-error.ts";
@@ -96,3 +96,8 @@ export function withObject<T>(kind: BpfObjectKind, id: number, work: (fd: number
     closeFd(fd);
   }
 }
+
+/** BPF_LINK_DETACH: detaches a link even while it is open. Throws SysError (EOPNOTSUPP for perf-based links). */
+export const detachLink = (link: number): void => {
+  bpf("LINK_DETACH", encode(LINK_DETACH_ATTR, { link_fd: link }));
+};

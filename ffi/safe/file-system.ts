@@ -343,7 +343,7 @@ export function readlinkSync(path: string): string {
   const target = allocate(PATH_MAX);
   const into = addressOf(target);
   const length = onPath("readlink", path, (address) => call("readlinkat", AT_FDCWD, address, into, PATH_MAX));
-  return new TextDecoder().decode(target.subarray(0, length));
+  return decoder.decode(target.subarray(0, length));
 }
 
 /** struct statfs, the same on 64-bit machines (include/uapi/asm-generic/statfs.h). */

@@ -1,6 +1,6 @@
 import { addressOf, allocate, keepAlive } from "../memory.ts";
 import { readText } from "../layout/netlink.ts";
-import { checked, closeFd, libc, syscall } from "./libc.ts";
+import { checked, closeFd, seldomLibc, syscall } from "./libc.ts";
 
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
@@ -18,7 +18,7 @@ const IFREQ = { bytes: 40, nameBytes: 16 } as const;
  * without one are left out. Throws SysError.
  */
 export function interfaceDrivers(names: readonly string[]): Map<string, string> {
-  const socket = checked("socket", libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0));
+  const socket = checked("socket", seldomLibc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0));
   try {
     const found = new Map<string, string>();
     for (const name of names) {

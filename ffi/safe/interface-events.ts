@@ -1,7 +1,7 @@
 import { addressOf, allocate, keepAlive } from "../memory.ts";
 import { ERRNO } from "../errno.ts";
 import { SysError } from "../sys-error.ts";
-import { checked, closeFd, libc, syscall } from "./libc.ts";
+import { checked, closeFd, seldomLibc, syscall } from "./libc.ts";
 import { withNetns } from "./netns.ts";
 import { readSome } from "./ready.ts";
 
@@ -27,7 +27,10 @@ export interface InterfaceEvents {
 /** Follows the interfaces of the namespace at a path, or of the current one if null (rtnetlink(7)). Throws SysError. */
 export function followInterfaces(netns: string | null): InterfaceEvents {
   const fd = withNetns(netns, () => {
-    const socket = checked("socket", libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+    const socket = checked(
+      "socket",
+      seldomLibc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE),
+    );
     const address = allocate(SOCKADDR_NL.bytes);
     const view = new DataView(address.buffer);
     view.setUint16(0, AF_NETLINK, true);

@@ -1,7 +1,7 @@
 import { ERRNO } from "../errno.ts";
 import { allocate, textUntilNul } from "../memory.ts";
 import { SysError } from "../sys-error.ts";
-import { lastErrno, libc } from "./libc.ts";
+import { lastErrno, seldomLibc } from "./libc.ts";
 
 /** IFNAMSIZ (include/uapi/linux/if.h). */
 const NAME_BYTES = 16;
@@ -12,7 +12,7 @@ const NAME_BYTES = 16;
  */
 export function interfaceName(ifindex: number): string | null {
   const name = allocate(NAME_BYTES);
-  if (libc().if_indextoname(ifindex, name) !== null) return textUntilNul(name);
+  if (seldomLibc().if_indextoname(ifindex, name) !== null) return textUntilNul(name);
   const errno = lastErrno();
   if (errno === ERRNO.ENXIO || errno === ERRNO.ENODEV) return null;
   throw new SysError("if_indextoname", errno);

@@ -30,7 +30,7 @@ export interface NetworkInterface {
 }
 
 /** What an answer of RTM_GETLINK says of the names of an interface; null for one that is cut short. */
-export function decodeNames(answer: Uint8Array): NetworkInterface | null {
+function decodeNames(answer: Uint8Array): NetworkInterface | null {
   if (answer.length < IFINFOMSG.bytes) return null;
   const attributes = readAttributes(answer.subarray(IFINFOMSG.bytes));
   const list = attributes.get(IFLA.PROP_LIST) ?? new Uint8Array();

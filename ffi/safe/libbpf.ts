@@ -2,7 +2,7 @@ import { JSCallback, type Library, type Pointer } from "bun:ffi";
 import { allocate, textUntilNul } from "../memory.ts";
 import { LIBBPF, LIBBPF_SYMBOLS } from "../raw/libbpf-symbols.ts";
 import { SysError } from "../sys-error.ts";
-import { findLibrary, libc } from "./libc.ts";
+import { findLibrary, seldomLibc } from "./libc.ts";
 import { openLibrary } from "./library.ts";
 
 export type Libbpf = Library<typeof LIBBPF_SYMBOLS>["symbols"];
@@ -65,7 +65,7 @@ function printCallback(): Pointer {
     try {
       if (sink === null || level > LIBBPF_INFO || sink.length >= MESSAGES_MAX) return 0;
       // x86-64 and arm64 pass a va_list as a pointer, so it can be passed on as one.
-      libc().vsnprintf(buffer, buffer.length, format, args);
+      seldomLibc().vsnprintf(buffer, buffer.length, format, args);
       const message = textUntilNul(buffer)
         .replace(/^libbpf: /, "")
         .trimEnd();

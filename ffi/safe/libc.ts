@@ -1,6 +1,6 @@
 import { CString, type Library, type Pointer, read } from "bun:ffi";
 import { cString } from "../memory.ts";
-import { LIBC, LIBC_SYMBOLS } from "../raw/libc-symbols.ts";
+import { LIBC, LIBC_SYMBOLS, SELDOM_SYMBOLS } from "../raw/libc-symbols.ts";
 import { type SyscallName, syscallNumber } from "../raw/processors.ts";
 import { SysError } from "../sys-error.ts";
 import { LibraryError, openLibrary } from "./library.ts";
@@ -13,6 +13,14 @@ let opened: Libc | undefined;
 export function libc(): Libc {
   opened ??= openLibrary(LIBC, LIBC_SYMBOLS);
   return opened;
+}
+
+let seldom: Library<typeof SELDOM_SYMBOLS>["symbols"] | undefined;
+
+/** The rest of libc that bpfman calls. Throws LibraryError. */
+export function seldomLibc(): NonNullable<typeof seldom> {
+  seldom ??= openLibrary(LIBC, SELDOM_SYMBOLS);
+  return seldom;
 }
 
 let errnoAddress: Pointer | undefined;
@@ -50,8 +58,8 @@ const RTLD_NOW = 2;
 
 /** Makes the dynamic linker load `library` by soname. Throws LibraryError `missing` with the linker's own message. */
 export function findLibrary(library: string): void {
-  if (libc().dlopen(cString(library), RTLD_NOW) !== null) return;
-  const reason = libc().dlerror();
+  if (seldomLibc().dlopen(cString(library), RTLD_NOW) !== null) return;
+  const reason = seldomLibc().dlerror();
   const text = reason === null ? `${library}: not found` : textAt(reason);
   throw new LibraryError("missing", library, { text });
 }
@@ -61,7 +69,7 @@ export function findLibrary(library: string): void {
  * function (IFUNC), that is the implementation that its resolver chose.
  */
 export function functionAddress(name: string): number | null {
-  const address = libc().dlsym(null, cString(name));
+  const address = seldomLibc().dlsym(null, cString(name));
   return address === null ? null : Number(address);
 }
 

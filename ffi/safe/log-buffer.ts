@@ -1,6 +1,6 @@
 import { type Pointer, toArrayBuffer } from "bun:ffi";
 import { textUntilNul } from "../memory.ts";
-import { libc, lastErrno } from "./libc.ts";
+import { seldomLibc, lastErrno } from "./libc.ts";
 import { SysError } from "../sys-error.ts";
 
 /** mmap(2), <bits/mman.h>. The values are identical on all architectures Bun supports. */
@@ -23,7 +23,7 @@ export class LogBuffer {
   /** Throws SysError. */
   constructor(bytes: number) {
     const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    const address = Number(libc().mmap(null, bytes, PROT_READ_WRITE, flags, -1, 0));
+    const address = Number(seldomLibc().mmap(null, bytes, PROT_READ_WRITE, flags, -1, 0));
     if (address === -1) throw new SysError("mmap", lastErrno());
     this.address = address as Pointer;
     this.bytes = bytes;
@@ -42,6 +42,6 @@ export class LogBuffer {
   free(): void {
     if (this.#freed) return;
     this.#freed = true;
-    libc().munmap(this.address, this.bytes);
+    seldomLibc().munmap(this.address, this.bytes);
   }
 }

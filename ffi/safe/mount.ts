@@ -1,7 +1,7 @@
 import { addressOf, cString, keepAlive } from "../memory.ts";
 import { SysError } from "../sys-error.ts";
 import { statfsSync } from "./file-system.ts";
-import { checked, closeFd, libc, syscall } from "./libc.ts";
+import { checked, closeFd, seldomLibc, syscall } from "./libc.ts";
 
 const MS_RDONLY = 1n;
 const MS_NOSUID = 2n;
@@ -13,13 +13,16 @@ const NOTHING_RUNS = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
 /** Mounts a bpffs (nosuid, nodev, noexec, 0700) on the directory `target`. Throws SysError. */
 export function mountBpffs(target: string): void {
-  checked("mount", libc().mount(cString("bpf"), cString(target), cString("bpf"), NOTHING_RUNS, cString("mode=0700")));
+  checked(
+    "mount",
+    seldomLibc().mount(cString("bpf"), cString(target), cString("bpf"), NOTHING_RUNS, cString("mode=0700")),
+  );
 }
 
 /** Mounts the directory `source` a second time, on `target`, without what is mounted below it. Throws SysError. mount(2) */
 export function bindMount(source: string, target: string, { readOnly }: { readonly readOnly: boolean }): void {
   const bind = (flags: bigint) =>
-    checked("mount", libc().mount(cString(source), cString(target), null, MS_BIND | flags, null));
+    checked("mount", seldomLibc().mount(cString(source), cString(target), null, MS_BIND | flags, null));
   bind(0n);
   if (!readOnly) return;
   try {

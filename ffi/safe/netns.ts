@@ -1,6 +1,6 @@
 import { fileCall } from "../sys-error.ts";
 import { closeSync, constants, openSync, statSync } from "./file-system.ts";
-import { checked, libc } from "./libc.ts";
+import { checked, seldomLibc } from "./libc.ts";
 
 const CLONE_NEWNET = 0x40000000;
 /** The calling thread's namespace; /proc/self would be the main thread's. */
@@ -24,7 +24,7 @@ export function withNetns<T>(path: string | null, run: () => T): T {
   try {
     const other = openNamespace(path);
     try {
-      checked("setns", libc().setns(other, CLONE_NEWNET));
+      checked("setns", seldomLibc().setns(other, CLONE_NEWNET));
     } finally {
       closeSync(other);
     }
@@ -52,8 +52,8 @@ export function withNetnsFile<T>(path: string | null, work: (file: number) => T)
 
 /** Memory can be short for a moment (setns(2): ENOMEM), but a thread in the wrong namespace would do harm. */
 function goBack(own: number): void {
-  for (let left = GOING_BACK_TRIES; left > 1; left--) if (libc().setns(own, CLONE_NEWNET) === 0) return;
-  checked("setns", libc().setns(own, CLONE_NEWNET));
+  for (let left = GOING_BACK_TRIES; left > 1; left--) if (seldomLibc().setns(own, CLONE_NEWNET) === 0) return;
+  checked("setns", seldomLibc().setns(own, CLONE_NEWNET));
 }
 
 /** Inode of this thread's network namespace. */

@@ -2,7 +2,7 @@ import { ERRNO } from "../errno.ts";
 import { decodeMessages, encodeMessage, type NetlinkMessage, readAttributes, readText } from "../layout/netlink.ts";
 import { allocate, copyOf } from "../memory.ts";
 import { SysError } from "../sys-error.ts";
-import { checked, closeFd, lastErrno, libc } from "./libc.ts";
+import { checked, closeFd, lastErrno, seldomLibc } from "./libc.ts";
 
 /** include/uapi/linux/rtnetlink.h */
 const RTM = {
@@ -47,14 +47,14 @@ const SEQUENCE = 1;
  * there is one.
  */
 export function routeRequest(request: RouteRequest, body: Uint8Array, flags = 0): Uint8Array[] {
-  const socket = checked("socket", libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  const socket = checked("socket", seldomLibc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
   try {
     const on = copyOf(new Uint8Array(Int32Array.of(1).buffer));
     for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK]) {
-      checked("setsockopt", libc().setsockopt(socket, SOL_NETLINK, option, on, on.length));
+      checked("setsockopt", seldomLibc().setsockopt(socket, SOL_NETLINK, option, on, on.length));
     }
     const message = encodeMessage({ type: RTM[request], flags: NLM_F.REQUEST | NLM_F.ACK | flags, body }, SEQUENCE);
-    checked("send", Number(libc().send(socket, message, message.length, 0)));
+    checked("send", Number(seldomLibc().send(socket, message, message.length, 0)));
     return answers(socket, `rtnetlink(${request})`);
   } finally {
     closeFd(socket);
@@ -96,7 +96,7 @@ export function readDatagram(
 /** The kernel has answered, or begun to, by the time `send` returns, so there is no need to wait. */
 function receive(socket: number, buffer: Uint8Array): Uint8Array {
   for (;;) {
-    const length = Number(libc().recv(socket, buffer, buffer.length, MSG_TRUNC | MSG_DONTWAIT));
+    const length = Number(seldomLibc().recv(socket, buffer, buffer.length, MSG_TRUNC | MSG_DONTWAIT));
     if (length > buffer.length) throw new RangeError(`an answer of ${length} bytes from rtnetlink`);
     if (length >= 0) return buffer.subarray(0, length);
     const errno = lastErrno();

@@ -1,4 +1,5 @@
-import { ENABLE_STATS_ATTR, PROG_INFO } from "../layout/generated.ts";
+import { ENABLE_STATS_ATTR } from "../layout/generated.ts";
+import { PROG_INFO } from "../layout/generated-objects.ts";
 import { encode } from "../layout/struct.ts";
 import { bpf } from "./bpf.ts";
 import { objectInfo } from "./object-info.ts";

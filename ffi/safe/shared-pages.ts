@@ -2,7 +2,7 @@
 import { type Pointer, toArrayBuffer } from "bun:ffi";
 import { SysError } from "../sys-error.ts";
 import { closeSync, constants, openSync, readAtSync } from "./file-system.ts";
-import { lastErrno, libc } from "./libc.ts";
+import { lastErrno, seldomLibc } from "./libc.ts";
 
 const PROT_READ = 1;
 const PROT_WRITE = 2;
@@ -20,11 +20,11 @@ export function mapPages(
   { offset, bytes, writable }: { readonly offset: number; readonly bytes: number; readonly writable: boolean },
 ): SharedPages {
   const protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-  const address = Number(libc().mmap(null, bytes, protection, MAP_SHARED, fd, offset));
+  const address = Number(seldomLibc().mmap(null, bytes, protection, MAP_SHARED, fd, offset));
   if (address === -1) throw new SysError("mmap", lastErrno());
   return {
     memory: toArrayBuffer(address as Pointer, 0, bytes),
-    unmap: () => void libc().munmap(address as Pointer, bytes),
+    unmap: () => void seldomLibc().munmap(address as Pointer, bytes),
   };
 }
 

@@ -1,5 +1,5 @@
 import { addressOf, allocate, keepAlive } from "../memory.ts";
-import { checked, libc, syscall } from "./libc.ts";
+import { checked, seldomLibc, syscall } from "./libc.ts";
 import { SysError } from "../sys-error.ts";
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 } as const;
@@ -16,13 +16,13 @@ export function withDefaultSignals<T>(work: () => T): T {
   const defaults = allocate(SIGACTION_BYTES);
   const handlers = [SIGNALS.SIGHUP, SIGNALS.SIGINT, SIGNALS.SIGTERM].map((signal) => {
     const handler = allocate(SIGACTION_BYTES);
-    checked("sigaction", libc().sigaction(signal, defaults, handler));
+    checked("sigaction", seldomLibc().sigaction(signal, defaults, handler));
     return { signal, handler };
   });
   try {
     return work();
   } finally {
-    for (const { signal, handler } of handlers) checked("sigaction", libc().sigaction(signal, handler, null));
+    for (const { signal, handler } of handlers) checked("sigaction", seldomLibc().sigaction(signal, handler, null));
   }
 }
 

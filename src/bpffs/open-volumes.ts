@@ -71,6 +71,11 @@ export function openVolumes(runtimeDir: string, own: readonly string[]): Volumes
     },
     isPublished: ({ targetPath, device }) =>
       device !== null && whereTargetIs(targetPath, (place) => deviceOf(place) === device) === true,
+    onTarget({ id, targetPath }) {
+      const device = whereTargetIs(targetPath, deviceOf);
+      if (device === null) return null;
+      return device === deviceOf(placeOf({ id })) ? "own" : "other";
+    },
     remove({ id, targetPath, device: recorded }) {
       const place = placeOf({ id });
       failing("remove the volume from", targetPath, () => {

@@ -94,12 +94,12 @@ function unmountIfMounted(root: string): void {
 
 /**
  * Creates the runtime directory (0750), mounts a bpffs in it, or the host's if that is one, and creates the directories for pins. Existing ones are
- * left unchanged, except for the configured group and mode. Throws STATE_CONFLICT, BPFFS_UNAVAILABLE, INVALID_CONFIG.
+ * left unchanged, except for the configured group and mode. Returns whether it mounted one. Throws STATE_CONFLICT, BPFFS_UNAVAILABLE, INVALID_CONFIG.
  */
 export function prepareDirectories(
   paths: PinPaths,
   { access, hostBpffs }: { readonly access: MapAccess; readonly hostBpffs: string | null },
-): void {
+): boolean {
   const { root } = paths;
   const runtimeDir = root.slice(0, root.lastIndexOf("/")) || "/";
   try {
@@ -107,9 +107,11 @@ export function prepareDirectories(
     requireOwnDirectory(runtimeDir);
     fs.mkdirSync(root, { recursive: true, mode: 0o700 });
     requireOwnDirectory(root);
-    if (!isBpffs(root)) mount(root, hostBpffs);
+    const isMissing = !isBpffs(root);
+    if (isMissing) mount(root, hostBpffs);
     for (const directory of DIRECTORIES) fs.mkdirSync(`${root}/${directory}`, { recursive: true, mode: 0o700 });
     openDirectories(paths, access);
+    return isMissing;
   } catch (thrown) {
     throw ioFailure(thrown, { action: "prepare", path: root, code: "BPFFS_UNAVAILABLE" });
   }

@@ -5,7 +5,7 @@
  */
 import type { ChangeAnswers } from "../domain/change-answer.ts";
 import type { LiveValue } from "../domain/completion.ts";
-import type { Settings } from "../domain/settings.ts";
+import type { DaemonOptions, Settings } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Invoke } from "../service/invoke.ts";
 import type { Answers, OperationName } from "../service/operations.ts";
@@ -174,14 +174,22 @@ export interface Command {
   prepare(values: Values<Fields>): Action;
 }
 
-export const defineCommand = <F extends Fields>(definition: Definition<F>) => ({
-  get classic() {
-    return project(definition, "classic");
-  },
-  get noun() {
-    return project(definition, "noun");
-  },
-});
+/** Takes a function, because a line runs one of a file's commands, and making the others would cost as much. */
+export function defineCommand<F extends Fields>(define: () => Definition<F>) {
+  let made: Definition<F> | null = null;
+  const projected = (grammar: "classic" | "noun"): Command => {
+    made ??= define();
+    return project(made, grammar);
+  };
+  return {
+    get classic() {
+      return projected("classic");
+    },
+    get noun() {
+      return projected("noun");
+    },
+  };
+}
 
 function project<F extends Fields>(definition: Definition<F>, grammar: "classic" | "noun"): Command {
   const { words = [], above = [], options, examples } = definition[grammar] ?? {};
@@ -303,19 +311,9 @@ export interface ServeLanguageOptions extends ServeOptions {
   readonly helper: readonly string[] | null;
 }
 
-export interface DaemonOptions {
-  readonly socketPath: string;
-  /** Who may connect besides root, by name or number; null for `bpfman`, if there is such a group. */
-  readonly socketGroup: string | null;
-  /** Null without CSI. */
-  readonly csiSocket: string | null;
-  /** Null without metrics over HTTP. */
-  readonly metricsSocket: string | null;
-}
-
 export interface WatchOptions {
   /** Begins after the change of that number; null begins now. */
-  readonly after: number | null;
+  readonly since: number | null;
   readonly count: number | null;
   readonly forMs: number | null;
 }

@@ -3,7 +3,7 @@
  * it.
  */
 import type { AttachKind } from "../domain/kinds.ts";
-import type { defineCommand, Group, Leaf } from "./command.ts";
+import type { defineCommand, Group, Leaf, Node } from "./command.ts";
 import { PROGRAM_ID } from "./fields.ts";
 
 /** Creates leaves of a grammar. Their file is loaded to run or describe the command that it exports under that name. */
@@ -16,6 +16,18 @@ const leavesOf =
     command: Name,
     more: Partial<Leaf> = {},
   ): Leaf => ({ name, summary, ...more, load: async () => (await file())[command][grammar] });
+
+/** A group whose children are made when they are looked at first: a command line passes through few groups. */
+function groupOf(facts: Omit<Group, "children">, make: () => readonly Node[]): Group {
+  let made: readonly Node[] | null = null;
+  return {
+    ...facts,
+    get children() {
+      made ??= make();
+      return made;
+    },
+  };
+}
 
 const classic = leavesOf("classic");
 const noun = leavesOf("noun");
@@ -38,7 +50,7 @@ const maps = () => import("./map/map.ts");
 const stats = () => import("./stats/stats.ts");
 const removal = () => import("./remove/remove.ts");
 
-const HOOKS: Readonly<Record<AttachKind, string>> = {
+const hooksByKind = (): Readonly<Record<AttachKind, string>> => ({
   xdp: "Attach an XDP program to a network interface.",
   tc: "Attach a TC program to one direction of a network interface.",
   tcx: "Attach a TCX program to one direction of a network interface.",
@@ -59,11 +71,11 @@ const HOOKS: Readonly<Record<AttachKind, string>> = {
   cgroup: "Attach a program to a cgroup, for its processes and those of the cgroups below.",
   sk_lookup: "Attach an sk_lookup program to a network namespace.",
   netfilter: "Attach a netfilter program to a hook of a network namespace.",
-};
+});
 
 /** A leaf per hook that a program can be attached to. */
 const hooks = (grammar: "classic" | "noun"): Leaf[] =>
-  Object.entries(HOOKS).map(([name, summary]) => ({
+  Object.entries(hooksByKind()).map(([name, summary]) => ({
     name,
     summary,
     load: async () => (await attaching()).HOOKS[name as AttachKind][grammar],
@@ -74,42 +86,52 @@ const loads = (leaf: typeof classic): Leaf[] => [
   leaf("image", "Load eBPF programs from an OCI image.", loading, "loadImage"),
 ];
 
-const LOAD: Group = {
-  name: "load",
-  summary: "Load eBPF programs into the kernel.",
-  children: loads(classic),
-};
+const LOAD = groupOf(
+  {
+    name: "load",
+    summary: "Load eBPF programs into the kernel.",
+  },
+  () => loads(classic),
+);
 
-const ATTACH: Group = {
-  name: "attach",
-  summary: "Attach a loaded program to a hook.",
-  args: [PROGRAM_ID],
-  completes: "attach-kind",
-  children: hooks("classic"),
-};
+const ATTACH = groupOf(
+  {
+    name: "attach",
+    summary: "Attach a loaded program to a hook.",
+    args: [PROGRAM_ID],
+    completes: "attach-kind",
+  },
+  () => hooks("classic"),
+);
 
-const LIST: Group = {
-  name: "list",
-  summary: "List programs or links.",
-  children: [
+const LIST = groupOf(
+  {
+    name: "list",
+    summary: "List programs or links.",
+  },
+  () => [
     classic("programs", "List loaded programs.", lists, "listPrograms", { aliases: ["program"] }),
     classic("links", "List links: which program is attached where.", lists, "listLinks", { aliases: ["link"] }),
   ],
-};
+);
 
-const GET: Group = {
-  name: "get",
-  summary: "Show one program or link in detail.",
-  children: [
+const GET = groupOf(
+  {
+    name: "get",
+    summary: "Show one program or link in detail.",
+  },
+  () => [
     classic("program", "Show one program in detail.", oneProgram, "getProgram"),
     classic("link", "Show one link in detail.", oneLink, "getLink"),
   ],
-};
+);
 
-const IMAGE: Group = {
-  name: "image",
-  summary: "Pull, list, inspect, verify and build eBPF bytecode images.",
-  children: [
+const IMAGE = groupOf(
+  {
+    name: "image",
+    summary: "Pull, list, inspect, verify and build eBPF bytecode images.",
+  },
+  () => [
     classic("pull", "Pull an eBPF bytecode image into the local cache.", registry, "pullImage"),
     classic("list", "List the images in the local cache.", registry, "listImages"),
     classic("prune", "Remove images from the local cache that nothing uses.", registry, "pruneImages"),
@@ -118,15 +140,17 @@ const IMAGE: Group = {
     classic("build", "Build an eBPF bytecode image and push it to a registry.", imageBuild, "buildImage"),
     classic("generate-build-args", "Print the build arguments for a bytecode image.", imageBuild, "generateBuildArgs"),
   ],
-};
+);
 
 const EVENTS = classic("events", "Print the events that a program reports, as they come.", following, "events");
 
-const MAP: Group = {
-  name: "map",
-  summary: "Show and change maps and their entries.",
-  otherwise: { child: "list" },
-  children: [
+const MAP = groupOf(
+  {
+    name: "map",
+    summary: "Show and change maps and their entries.",
+    otherwise: { child: "list" },
+  },
+  () => [
     classic("list", "List the maps of bpfman's programs.", maps, "listMaps"),
     classic("get", "Show one map: its types, size, pins and programs.", maps, "getMap"),
     classic("dump", "Print all entries of a map.", maps, "dumpMap"),
@@ -136,22 +160,26 @@ const MAP: Group = {
     classic("clear", "Delete all entries of a map.", maps, "clearMap"),
     EVENTS,
   ],
-};
+);
 
 // The noun-verb grammar of newer bpfman. None of these groups' names is a classic command.
 
-const PROGRAM: Group = {
-  name: "program",
-  summary: "Load, show and remove eBPF programs.",
-  grammar: "noun",
-  otherwise: { child: "list" },
-  children: [
-    {
-      name: "load",
-      summary: "Load eBPF programs from an object file or an image.",
-      otherwise: { child: "file", takesWord: true },
-      children: loads(noun),
-    },
+const PROGRAM = groupOf(
+  {
+    name: "program",
+    summary: "Load, show and remove eBPF programs.",
+    grammar: "noun",
+    otherwise: { child: "list" },
+  },
+  () => [
+    groupOf(
+      {
+        name: "load",
+        summary: "Load eBPF programs from an object file or an image.",
+        otherwise: { child: "file", takesWord: true },
+      },
+      () => loads(noun),
+    ),
     noun(
       "replace",
       "Put new programs in the place of loaded ones, under the same links.",
@@ -163,19 +191,17 @@ const PROGRAM: Group = {
     noun("list", "List programs.", lists, "listPrograms"),
     noun("delete", "Delete programs together with their links.", removal, "deletePrograms"),
   ],
-};
+);
 
-const LINK: Group = {
-  name: "link",
-  summary: "Attach programs to hooks; show, change and remove the links.",
-  grammar: "noun",
-  otherwise: { child: "list" },
-  children: [
-    {
-      name: "attach",
-      summary: "Attach a loaded program to a hook.",
-      children: hooks("noun"),
-    },
+const LINK = groupOf(
+  {
+    name: "link",
+    summary: "Attach programs to hooks; show, change and remove the links.",
+    grammar: "noun",
+    otherwise: { child: "list" },
+  },
+  () => [
+    groupOf({ name: "attach", summary: "Attach a loaded program to a hook." }, () => hooks("noun")),
     noun("detach", "Detach links from their hooks.", removal, "detach"),
     noun("get", "Show one link in detail.", oneLink, "getLink"),
     noun("list", "List links.", lists, "listLinks"),
@@ -183,19 +209,21 @@ const LINK: Group = {
     noun("update", "Change the priority or proceed-on of a live XDP or TC link.", attaching, "updateLink"),
     noun("delete", "Delete links, and any program left without one.", removal, "deleteLinks"),
   ],
-};
+);
 
-const DISPATCHER: Group = {
-  name: "dispatcher",
-  summary: "Show and remove chains of XDP and TC programs on one hook.",
-  grammar: "noun",
-  otherwise: { child: "list" },
-  children: [
+const DISPATCHER = groupOf(
+  {
+    name: "dispatcher",
+    summary: "Show and remove chains of XDP and TC programs on one hook.",
+    grammar: "noun",
+    otherwise: { child: "list" },
+  },
+  () => [
     noun("list", "List the hooks on which bpfman runs a chain.", dispatcher, "listDispatchers"),
     noun("get", "Show the dispatcher of a hook and its members in order.", dispatcher, "getDispatcher"),
     noun("delete", "Detach a whole chain from its hook; its programs stay loaded.", dispatcher, "deleteDispatcher"),
   ],
-};
+);
 
 export const ROOT: Group = {
   name: "bpfman",

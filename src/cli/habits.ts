@@ -139,7 +139,7 @@ const OTHER_GRAMMAR: Habits = {
 
 /** Words common to many tools. */
 const ANY_TOOL: Habits = {
-  'type "bpfman list programs" or "bpfman list links"': /^(show|ls|ps)( |$)/,
+  'type "bpfman list programs" or "bpfman list links"': /^(show|ls|ps|get (programs|links))( |$)/,
   'type "bpfman get program ID", "bpfman get link LINK_ID" or "bpfman inspect FILE"': /^(info|describe)( |$)/,
   'type "bpfman unload ID", "bpfman detach LINK_ID" or "bpfman program delete ID"': /^(rm|remove|delete)( |$)/,
   '"bpfman history" shows what bpfman did, "--log-level debug" what it does, "bpfman trace" what programs print':
@@ -168,6 +168,30 @@ const ANY_TOOL: Habits = {
   'type "bpfman map list", or "bpfman map get MAP"': /^(list|get|show) maps?\b/,
   'type "bpfman list links" and look at the Attachment column; with "-o json" it is .links[].details.interface':
     /^((list links?|link list|link) .*(-i|--iface|--interface|--dev|dev)( |$)|list links? \w)/,
+  'here, documents are words, not options: "bpfman apply PATH"':
+    /^apply (.* )?(-f|-k|--file(name)?|--kustomize)( |=|$)/,
+  '"bpfman export" prints the document, for the shell to write it with > FILE; "bpfman export --bundle PATH" writes one with its object files':
+    /^export [^-\s]/,
+  'here, it is called --interval: "bpfman stats --interval 10s"': /^stats (.* )?(--for|-i|--time)( |=|$)/,
+  'type "bpfman top", which measures again and again': /^stats (.* )?(-w|--watch|-f|--follow)( |$)/,
+  'here, it is called --interval: "bpfman top --interval 5s"': /^top (.* )?(-d|--delay|-i)( |=|$)/,
+  "it goes on by itself, until --count, --for or Ctrl-C: leave that option out":
+    /^((map )?events|trace|watch) (.* )?(-f|--follow)( |$)/,
+  'all programs print to the same place: type "bpfman trace"': /^trace [^-\s]/,
+  'all changes are printed; type "bpfman list programs" or "bpfman list links" for what is there': /^watch [^-\s]/,
+  'type "bpfman history -n 5"': /^history (\d+$|.*(-l|--last|--tail)( |=|$))/,
+  'type "bpfman repair", or "bpfman repair --dry-run" for what it would do': /^doctor .*--?(fix|repair)\b/,
+  'it asks nothing: type "bpfman repair", or "bpfman repair --dry-run" for what it would do':
+    /^repair (.* )?(-[nyf]|--yes|--force)( |$)/,
+  'what waits is restored by itself: type "bpfman restore"': /^restore (.* )?(-a|--all)( |$)/,
+  'unused images are all of them: type "bpfman image prune"': /^image prune (.* )?(-[af]|--all|--force)( |$)/,
+  'type "bpfman events PROGRAM" for what a program reports, "bpfman history" for what bpfman did':
+    /^(list|get) (events?|history)( |$)/,
+  'metrics are printed, or written for node_exporter: "bpfman metrics -o ./PATH"; "bpfman serve --metrics-socket PATH" serves them':
+    /^metrics (serve\b|.*--(listen|port|addr(ess)?)( |=|$))/,
+  'type "bpfman map clear MAP"': /^map (flush|empty|truncate|reset)( |$)/,
+  'here, a key and a value are words without a name: "bpfman map lookup MAP KEY", "bpfman map update MAP KEY VALUE"':
+    /^map (lookup|update|delete) (?!id |pinned |name )\S+ (key|value|hex)( |$)/,
   'there is no need to force anything; "--ignore-missing" ignores ids that do not exist':
     /^(unload|detach|\w+ (unload|detach|delete))\b.* (-f|--force)\b/,
 };

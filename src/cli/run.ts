@@ -1,11 +1,10 @@
 /** The command line: turns arguments into a request, runs it, renders the answer. */
 import { DOCUMENT_BYTES_MAX } from "../domain/limits.ts";
-import type { Settings } from "../domain/settings.ts";
+import type { DaemonOptions, Settings } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { reasonOf } from "../errors/sys-failure.ts";
 import type { Context, Invoke } from "../service/invoke.ts";
 import {
-  type DaemonOptions,
   type FollowedInterfaces,
   pathOf,
   type Screen,
@@ -62,8 +61,8 @@ export interface CliHost {
   connect(settings: Settings): Promise<Invoke>;
   /** Takes over the terminal; null if stdin or stdout is none. */
   openScreen(events: ScreenEvents): Screen | null;
-  /** Reports changes on this host after number `after`, or from now on, until it is closed. */
-  watch(settings: Settings, after: number | null, changed: (change: WatchedChange) => void): Promise<Watch>;
+  /** Reports changes on this host after number `since`, or from now on, until it is closed; warns if some are not known any more. */
+  watch(settings: Settings, since: number | null, changed: (change: WatchedChange) => void): Promise<Watch>;
   /** Serves JSON-RPC over stdin and stdout until the session ends; returns the exit code. */
   serve(settings: Settings, options: ServeOptions): Promise<number>;
   /** The same for the Language Server Protocol. */

@@ -4,9 +4,9 @@ import { DISPATCHER_SLOTS } from "../domain/dispatcher.ts";
 import { BpfmanError } from "../errors/error.ts";
 
 /** First byte of an XDP dispatcher's configuration. */
-export const XDP_DISPATCHER_MAGIC = 236;
+const XDP_DISPATCHER_MAGIC = 236;
 /** Version of the XDP layout; the only one supported. */
-export const XDP_DISPATCHER_VERSION = 2;
+const XDP_DISPATCHER_VERSION = 2;
 
 /** Size of symbol `conf` of xdp_dispatcher.bpf.c, and of `CONFIG` of tc_dispatcher.bpf.c. */
 export const XDP_CONFIG_BYTES = 124;

@@ -1,17 +1,27 @@
 /** Linux capabilities (capabilities(7)): those that BPF requires, and which of them a process has. */
 
 /** Bit numbers (include/uapi/linux/capability.h). */
-const BITS = { CAP_NET_ADMIN: 12n, CAP_SYS_ADMIN: 21n, CAP_SYS_RESOURCE: 24n, CAP_PERFMON: 38n, CAP_BPF: 39n } as const;
+const BITS = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21, CAP_SYS_RESOURCE: 24, CAP_PERFMON: 38, CAP_BPF: 39 } as const;
 
 export type Capability = keyof typeof BITS;
 
-const setOf = (status: string, line: "CapEff" | "CapAmb"): bigint =>
-  BigInt(`0x${new RegExp(`^${line}:\\s*([0-9a-f]+)$`, "m").exec(status)?.[1] ?? "0"}`);
+/**
+ * Returns what a line says, "" if there is none. Each command asks, and a regular expression would take longer. The name of the
+ * process, which anybody can choose, can have the text of a line in it, but not its beginning.
+ */
+function lineOf(status: string, name: "CapEff" | "CapAmb" | "Uid"): string {
+  const lines = `\n${status}\n`;
+  const at = lines.indexOf(`\n${name}:`);
+  return at < 0 ? "" : lines.slice(at + name.length + 2, lines.indexOf("\n", at + 1)).trim();
+}
+
+const hasBit = (digits: string, bit: number): boolean =>
+  ((Number.parseInt(digits.at(-1 - Math.floor(bit / 4)) ?? "0", 16) >> (bit % 4)) & 1) === 1;
 
 /** Returns the effective capabilities among those that BPF requires, from the text of /proc/PID/status. */
 export function effectiveCapabilities(status: string): Capability[] {
-  const effective = setOf(status, "CapEff");
-  return (Object.keys(BITS) as Capability[]).filter((name) => ((effective >> BITS[name]) & 1n) === 1n);
+  const effective = lineOf(status, "CapEff");
+  return (Object.keys(BITS) as Capability[]).filter((name) => hasBit(effective, BITS[name]));
 }
 
 /**
@@ -19,8 +29,10 @@ export function effectiveCapabilities(status: string): Capability[] {
  * setuid, or has file capabilities. A user other than root has only ambient capabilities from whoever started it.
  */
 export function hasRightsOfFile(status: string): boolean {
-  const [, real, effective] = /^Uid:\s*(\d+)\s+(\d+)/m.exec(status) ?? [];
-  return real !== effective || (effective !== "0" && (setOf(status, "CapEff") & ~setOf(status, "CapAmb")) !== 0n);
+  const [real, effective] = lineOf(status, "Uid").split("\t");
+  if (real !== effective) return true;
+  const setOf = (line: "CapEff" | "CapAmb") => BigInt(`0x${lineOf(status, line) || "0"}`);
+  return effective !== "0" && (setOf("CapEff") & ~setOf("CapAmb")) !== 0n;
 }
 
 /**

@@ -119,6 +119,13 @@ export interface ProgramRecord {
 }
 
 /**
+ * The same for all programs of one load, and for no others of their boot. They have their maps, time and object in common;
+ * one that was loaded later, to share their maps, asked for these.
+ */
+export const loadKey = ({ mapPinPath, createdAt, bytecodeDigest, requestedMapOwnerId }: ProgramRecord): string =>
+  JSON.stringify([mapPinPath, createdAt.getTime(), bytecodeDigest, requestedMapOwnerId]);
+
+/**
  * State of a row. `pending`: intent written, kernel effects not finished. `ready`: consistent with the kernel.
  * `removing`: being removed. Rows that are not `ready` belong to a running command or to one that was killed.
  */

@@ -14,3 +14,14 @@ export interface Settings {
   readonly lockTimeoutMs: number;
   readonly logLevel: LogLevel;
 }
+
+/** What `bpfman serve` is told besides. */
+export interface DaemonOptions {
+  readonly socketPath: string;
+  /** Who may connect besides root, by name or number; null for `bpfman`, if there is such a group. */
+  readonly socketGroup: string | null;
+  /** Null without CSI. */
+  readonly csiSocket: string | null;
+  /** Null without metrics over HTTP. */
+  readonly metricsSocket: string | null;
+}

@@ -2,24 +2,14 @@
 import type { Server } from "node:http";
 import { hostname } from "node:os";
 import type { LogPort } from "../domain/log.ts";
+import type { DaemonOptions } from "../domain/settings.ts";
 import { BpfmanError } from "../errors/error.ts";
-import { isExclusive, OPERATIONS } from "../service/operations.ts";
 import type { SessionService } from "../service/session.ts";
-import { ChangeQueue } from "../../rpc/change-queue.ts";
+import { inTurn } from "../../rpc/change-queue.ts";
 import { bpfmanMethods, type Run } from "./bpfman-v1.ts";
 import { healthMethods } from "./health.ts";
 import { type Activation, groupId, isActivated, type Listening, listenAt, listenOnPassed } from "./listen.ts";
 import { GrpcServer } from "./server.ts";
-
-export interface DaemonOptions {
-  readonly socketPath: string;
-  /** Who may connect besides root; null for `bpfman`, if there is such a group. */
-  readonly socketGroup: string | null;
-  /** Null without CSI. */
-  readonly csiSocket: string | null;
-  /** Null without metrics over HTTP. */
-  readonly metricsSocket: string | null;
-}
 
 export interface DaemonHost extends DaemonOptions {
   /** Makes its changes in another process. */
@@ -46,7 +36,9 @@ export async function serveDaemon(host: DaemonHost): Promise<number> {
   requireDifferent([socketPath, host.csiSocket, host.metricsSocket]);
   // Rather than with each call: without the rights for it, or a state that can be read, there is nothing to serve.
   await service.invoke("program/list", { view: "summary" }, { calledAs: "bpfman serve" });
-  const run = inTurn(service);
+  // Who calls, on which connection, is nobody's business here: no call waits for the image of another one.
+  const invoke = inTurn(service, () => true);
+  const run: Run = (name, request, { signal }) => invoke(name, request, { signal });
   const kubernetes = host.csiSocket === null ? null : await inKubernetes(run, host);
   const methods = bpfmanMethods(kubernetes?.run ?? run);
   const server = new GrpcServer({ methods: [...methods, ...healthMethods(methods)], log });
@@ -96,20 +88,6 @@ async function inKubernetes(run: Run, { env, service }: DaemonHost): Promise<{ r
   const [{ forAgent }, { csiMethods }] = await Promise.all([import("./agent-loops.ts"), import("./csi.ts")]);
   const methods = csiMethods(run, env.KUBE_NODE_NAME || hostname());
   return { run: forAgent(run), csi: new GrpcServer({ methods, log: service.log }) };
-}
-
-/** Runs changes one at a time, in order of arrival, and reads and pulls of images beside them. */
-function inTurn(service: SessionService): Run {
-  const changes = new ChangeQueue();
-  const quiet: LogPort = { ...service.log, warn: () => {} };
-  return async (name, request, { signal }) => {
-    const run = () => service.invoke(name, request, { signal });
-    if (!isExclusive(OPERATIONS[name].access)) return run();
-    const { source } = request as { readonly source?: { readonly image?: unknown } };
-    // Else all other changes would wait for its registry. The load finds it in the cache, and warns of what it finds.
-    if (source?.image !== undefined) await service.invoke("image/pull", source.image, { signal, log: quiet });
-    return changes.run(run, signal);
-  };
 }
 
 /** Throws INVALID_REQUEST for a group that is named and not there. */

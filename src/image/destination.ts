@@ -16,7 +16,7 @@ const LINK_LOCAL =
  * Expects a host as `URL` normalises it: decimal, octal, hexadecimal and short forms of IPv4 are already dotted
  * decimal.
  */
-export const isLinkLocal = (hostname: string): boolean => LINK_LOCAL.test(hostname);
+const isLinkLocal = (hostname: string): boolean => LINK_LOCAL.test(hostname);
 
 /** Returns the addresses of a name; empty if it has none. */
 export type Resolve = (hostname: string) => Promise<readonly string[]>;

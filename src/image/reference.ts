@@ -20,7 +20,7 @@ const PATH = /^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
-export const isTag = (text: string): boolean => TAG.test(text);
+const isTag = (text: string): boolean => TAG.test(text);
 export const isDigest = (text: string): text is Digest => DIGEST.test(text);
 
 /** Throws INVALID_REFERENCE, without quoting anything that may be a password. */

@@ -48,28 +48,41 @@ export interface Asked {
 }
 
 export function attachmentsOf(host: Host, { dispatchers, links }: Asked): Attachments {
+  const places = [...dispatchers, ...links.map(({ details }) => details)].filter((place) => "ifindex" in place);
   const namespaceAt = remembered((netns: string | null) => {
-    const places = [...dispatchers, ...links.map(({ details }) => details)];
-    const here = places.filter((place) => "ifindex" in place && place.netns === netns) as { ifindex: number }[];
+    const here = places.filter((place) => place.netns === netns);
     return lookInto(host, netns, new Set(here.map(({ ifindex }) => ifindex)));
   });
+  /** Of a namespace that is not where it was when a link was attached in it: where it is now, and what is in it. */
+  const elsewhere = remembered((nsid: number) => {
+    const netns = host.network.pathTo(nsid);
+    const inside = places.filter((place) => place.nsid === nsid).map(({ ifindex }) => ifindex);
+    const namespace = netns === null ? null : lookInto(host, netns, new Set(inside));
+    return namespace?.nsid === nsid ? { netns, namespace } : null;
+  });
+  function placeNow({ netns, nsid }: Pick<Hook, "netns" | "nsid">) {
+    const namespace = namespaceAt(netns);
+    const found = namespace === undefined || namespace?.nsid === nsid ? null : elsewhere(nsid);
+    return found ?? { netns, namespace };
+  }
   const byHook = new Map(dispatchers.map((record) => [keyOf(record), record]));
   const ofDispatcher = remembered(
-    (record: DispatcherRecord): AttachmentAnswer => chainAttachment(host, record, onInterface),
+    (record: DispatcherRecord): AttachmentAnswer => chainAttachment(host, record, { onInterface, placeNow }),
   );
 
   function onInterface(hook: Hook): AttachmentAnswer {
-    const namespace = namespaceAt(hook.netns);
+    const { namespace } = placeNow(hook);
     const name = namespace?.nsid === hook.nsid ? namespace.names.get(hook.ifindex) : undefined;
     const link = hook.link === null ? null : host.kernel.link(hook.link.id);
     const facts = link?.programId === hook.link?.program ? link?.facts : null;
     const index = facts?.kind === "xdp" || facts?.kind === "tcx" ? facts.ifindex : null;
-    if (index === 0) return gone(name === undefined ? "interface-gone" : "detached");
+    const lost = namespace === undefined || namespace?.nsid === hook.nsid ? "interface-gone" : "namespace-gone";
+    if (index === 0) return gone(name === undefined ? lost : "detached");
     if (name !== undefined) return { present: true, reason: null, interface: name };
     // It may have been moved to another namespace, or its namespace may be kept alive by something other than that path.
     if (index !== null) return { present: true, reason: null, interface: null };
     if (namespace === undefined) return unknown(null);
-    return namespace?.nsid === hook.nsid ? gone("interface-gone") : unknown("namespace-gone");
+    return lost === "interface-gone" ? gone(lost) : unknown(lost);
   }
 
   /** The kernel itself takes a link off what is removed, or if somebody asks for that (BPF_LINK_DETACH), and says so. */
@@ -95,7 +108,7 @@ export function attachmentsOf(host: Host, { dispatchers, links }: Asked): Attach
       if (isChained(details)) {
         const record = byHook.get(keyOf({ ...details, type: dispatcherTypeOf(details) }));
         if (record !== undefined) return ofDispatcher(record);
-        return gone("interface-gone");
+        return gone(namespaceAt(details.netns) === null ? "namespace-gone" : "interface-gone");
       }
       if (details.kind === "sk_lookup") {
         const isThere = () => namespaceAt(details.netns)?.nsid === details.nsid;
@@ -138,17 +151,23 @@ const lookInto = (host: Host, netns: string | null, indexes: ReadonlySet<number>
 function chainAttachment(
   host: Host,
   record: DispatcherRecord,
-  onInterface: (hook: Hook) => AttachmentAnswer,
+  {
+    onInterface,
+    placeNow,
+  }: { onInterface(hook: Hook): AttachmentAnswer; placeNow(hook: Hook): { readonly netns: string | null } },
 ): AttachmentAnswer {
   const { type, nsid, ifindex, netns, programId: program } = record;
   if (type === "xdp") {
     const { kernelLinkId: id } = record;
     return onInterface({ nsid, ifindex, netns, link: id === null || program === null ? null : { id, program } });
   }
-  const found = onInterface({ nsid, ifindex, netns, link: null });
+  const hook: Hook = { nsid, ifindex, netns, link: null };
+  const found = onInterface(hook);
   if (found.present !== true || program === null) return found;
   const direction = type === "tc-egress" ? "egress" : "ingress";
-  const runs = ifReadable(() => host.kernel.tcFilterProgram({ netns, ifindex, direction }, record.filter));
+  const runs = ifReadable(() =>
+    host.kernel.tcFilterProgram({ netns: placeNow(hook).netns, ifindex, direction }, record.filter),
+  );
   if (runs === undefined) return { ...found, present: null };
   if (runs === program) return found;
   return { ...found, present: false, reason: runs === null ? "filter-gone" : "filter-replaced" };

@@ -16,7 +16,7 @@ import { perfEventName } from "../domain/perf-events.ts";
 import { type Attachments, attachmentsOf } from "./attachment.ts";
 import { comparePlaces } from "../dispatcher/order.ts";
 import type { Host } from "../platform/host.ts";
-import type { KernelLink, KernelLinkFacts } from "../platform/kernel.ts";
+import type { KernelLink } from "../platform/kernel.ts";
 
 /** A link of a kind of which the kernel keeps several on one hook, in an order that bpfman asks for. */
 const isOrdered = (details: LinkDetails): details is TcxDetails | CgroupDetails =>
@@ -199,7 +199,7 @@ function revisionOf(host: Host, details: LinkDetails): number | null {
   }
 }
 
-function factsAnswer(host: Host, facts: KernelLinkFacts | null, details: LinkDetails) {
+function factsAnswer(host: Host, facts: KernelLink["facts"], details: LinkDetails) {
   switch (facts?.kind) {
     case undefined:
       return {};

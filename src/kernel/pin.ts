@@ -1,7 +1,6 @@
-import { type BpfObjectKind, objectKind, openById, openPinned, pinObject } from "../../ffi/safe/bpf.ts";
-import { detachLink } from "../../ffi/safe/bpf-link.ts";
+import { type BpfObjectKind, detachLink, objectKind, openById, openPinned, pinObject } from "../../ffi/safe/bpf.ts";
 import { closeFd } from "../../ffi/safe/libc.ts";
-import { linkInfo, mapInfo, programInfo } from "../../ffi/safe/object-info.ts";
+import { objectId } from "../../ffi/safe/object-info.ts";
 import { kernelLinkId, mapId, programId } from "../domain/ids.ts";
 import type { Pin } from "../domain/pin.ts";
 import { BpfmanError, type SysFailure } from "../errors/error.ts";
@@ -139,10 +138,10 @@ export function detachWherePossible(fd: number): void {
 export function pinnedId(kind: BpfObjectKind, fd: number): PinnedId {
   switch (kind) {
     case "program":
-      return { kind, id: programId(programInfo(fd).id) };
+      return { kind, id: programId(objectId(fd)) };
     case "map":
-      return { kind, id: mapId(mapInfo(fd).id) };
+      return { kind, id: mapId(objectId(fd)) };
     case "link":
-      return { kind, id: kernelLinkId(linkInfo(fd).id) };
+      return { kind, id: kernelLinkId(objectId(fd)) };
   }
 }

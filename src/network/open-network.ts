@@ -39,8 +39,24 @@ export function openNetwork(): NetworkPort {
         const drivers = interfaceDrivers(interfaces.map(({ name }) => name));
         return new Map(interfaces.flatMap(({ ifindex, name }) => [[ifindex, drivers.get(name) ?? ""] as const]));
       }),
+    pathTo,
     namedNamespaces,
   };
+}
+
+function pathTo(nsid: number): string | null {
+  const processes = fs.readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name));
+  const paths = [...namedNamespaces(), ...processes.map((pid) => `/proc/${pid}/ns/net`)];
+  return paths.find((path) => isNamespace(path, nsid)) ?? null;
+}
+
+/** Whatever else has that inode number is on another file system. */
+function isNamespace(path: string, nsid: number): boolean {
+  try {
+    return fs.statSync(path)?.ino === BigInt(nsid) && fs.statfsSync(path).type === NSFS_MAGIC;
+  } catch {
+    return false;
+  }
 }
 
 function namedNamespaces(): string[] {

@@ -331,7 +331,7 @@ export const bytesType = (name: string, bytes: number): Compiled => ({
 });
 
 /** Parses two hex digits for each byte; `0x` before them, and blanks and colons between them, are allowed. */
-export function hexBytes(value: unknown, bytes: number, path: string): Uint8Array {
+function hexBytes(value: unknown, bytes: number, path: string): Uint8Array {
   // A word of digits is JSON for a number.
   const text = typeof value === "number" || typeof value === "bigint" ? String(value) : value;
   const wanted = `${bytes} bytes in hex, as in "${"0a".repeat(Math.min(bytes, 4))}${bytes > 4 ? "…" : ""}"`;

@@ -13,7 +13,7 @@ export const TEXT = ".text";
 /** Instruction format and pseudo calls: Documentation/bpf/standardization/instruction-set.rst. */
 export const CALL = 0x85;
 export const LOAD_IMMEDIATE_64 = 0x18;
-export const PSEUDO_CALL = 1;
+const PSEUDO_CALL = 1;
 
 /** A function inside a program. */
 export interface PlacedFunction {

@@ -74,6 +74,11 @@ export interface NetworkPort {
   interfaces(netns: string | null): NamedInterface[];
   /** The drivers of those interfaces, as `ethtool -i` shows them, by their index; those without one are left out. */
   drivers(netns: string | null, interfaces: readonly NamedInterface[]): ReadonlyMap<number, string>;
+  /**
+   * Returns where the namespace with that inode is to be found now: by a name of ip-netns(8), or through a process in it that
+   * can be seen. Null if neither leads there.
+   */
+  pathTo(nsid: number): string | null;
   /** Returns the paths of the namespaces named by ip-netns(8). */
   namedNamespaces(): string[];
 }

@@ -1,6 +1,6 @@
 import type { LogPort } from "../domain/log.ts";
 import type { ImageSource, PullPolicy } from "../domain/program.ts";
-import type { ImageVerification, TrustedIdentity } from "../domain/signing.ts";
+import type { ImageVerification, SigningRules } from "../domain/signing.ts";
 
 /** How an image operation reports to its caller and is cancelled. A service Context implements it. */
 export interface ImageWork {
@@ -21,15 +21,11 @@ export interface PullRequest extends RegistryAccess {
   readonly pullPolicy: PullPolicy;
 }
 
-/** Signers and rules that replace the configured ones. */
-export interface VerifyRequest extends RegistryAccess {
-  readonly allowUnsigned: boolean;
-  /** If either list is non-empty, the configured signers are ignored. Paths may be relative. */
-  readonly trustedIdentities: readonly TrustedIdentity[];
-  readonly trustedKeys: readonly string[];
-  /** Null to use the configured one. */
-  readonly trustedRoot: string | null;
-}
+/**
+ * Rules that replace the configured ones. If either list is non-empty, the configured signers are ignored; a trusted root of null
+ * is the configured one. Paths may be relative.
+ */
+export type VerifyRequest = RegistryAccess & SigningRules;
 
 /** The contents of an image's labels, types by name; null for a missing label. */
 export interface ImageLabels {

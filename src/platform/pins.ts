@@ -23,8 +23,8 @@ export interface PinPaths {
 /** The bpffs that holds the pins. Synchronous; failures are IO_FAILED or BPFFS_UNAVAILABLE. */
 export interface PinsPort {
   readonly paths: PinPaths;
-  /** Creates the directories, and mounts a bpffs (nosuid, nodev, noexec, 0700) if there is none. Writers only. */
-  prepare(): void;
+  /** Creates the directories, and mounts a bpffs (nosuid, nodev, noexec, 0700) if there is none: then it returns true. Writers only. */
+  prepare(): boolean;
   /**
    * Removes what `prepare` created if nothing is pinned there. Returns the paths that prevent it; none if everything
    * was removed.

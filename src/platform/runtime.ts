@@ -39,10 +39,13 @@ export interface Runtime extends Sources {
   openVersions(): Promise<Versions>;
   openBuild(): Promise<ImageBuildHost>;
   /** Reports whether no writing command has ever used this runtime directory, so that nothing is pinned there. */
-  isUntouched(): boolean;
+  isUntouched(): Promise<boolean>;
   openLock(): Promise<LockPort>;
-  /** Opening it for writing requires the lock. If an `owner` is given, everything created belongs to it. */
-  openHost(mode: "read" | "write", owner?: ProcessIdentity | null): Promise<Host>;
+  /**
+   * Opening it for writing requires the lock. If an `owner` is given, everything created belongs to it. Who `skims` asks neither
+   * the kernel nor files, as a rule.
+   */
+  openHost(mode: "read" | "write", owner?: ProcessIdentity | null, skims?: boolean): Promise<Host>;
   openProcesses(): Promise<ProcessesPort>;
   /** Calls `changed` soon after the store may have changed. Calls can be spurious or merged. */
   watchStore(changed: () => void): Promise<StoreWatch>;

@@ -176,8 +176,13 @@ export interface StorePort {
   programSummaries(): ProgramSummary[];
   /** Returns the directories for maps of programs in any state. */
   mapDirectories(): ReadonlySet<string>;
-  /** Returns which map pins each program in any state uses; null if its row does not say which maps it has. */
-  mapUses(): { readonly id: ProgramId; readonly mapPinPath: string; readonly mapPins: readonly string[] | null }[];
+  /**
+   * Returns which map pins each program in any state uses; null if its row does not say which maps it has. With paths, only
+   * the programs are needed that use one of these, or a pin below one, or do not say.
+   */
+  mapUses(
+    paths?: readonly string[],
+  ): { readonly id: ProgramId; readonly mapPinPath: string; readonly mapPins: readonly string[] | null }[];
   /** Returns how many rows of any boot, in any state, name that copy of an object file, which is kept until none does. */
   bytecodeUses(path: string): number;
   /** Returns all copies that they name. */

@@ -20,6 +20,8 @@ export interface VolumesPort {
   publish(volume: VolumeRecord): void;
   /** Reports whether the volume, by its device, is what is mounted on its target. */
   isPublished(volume: VolumeRecord): boolean;
+  /** Whether a BPF file system is mounted on the target, and whether it is the one in the volume's place in the runtime directory. */
+  onTarget(volume: Pick<VolumeRecord, "id" | "targetPath">): "own" | "other" | null;
   /**
    * Removes what there is of it: the mount on its target and the directory, if they are its own, then its file system with the
    * pins. Does nothing where nothing is. Throws IO_FAILED.

@@ -11,7 +11,7 @@ export async function followChanges(
   changes: (after: number) => Promise<Changes<ChangeAnswer>>,
   after: number,
   listener: ChangeListener,
-): Promise<FollowedChanges> {
+): Promise<Pick<FollowedChanges, "look" | "close">> {
   let last = after;
   let watch: StoreWatch | null = null;
   let reading: Promise<void> | null = null;

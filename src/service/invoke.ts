@@ -77,6 +77,7 @@ interface Call {
 interface How {
   readonly access: Access;
   readonly examines: boolean;
+  readonly skims: boolean;
 }
 
 /** The last warning of a reader: a session reads often but warns once. */
@@ -103,11 +104,16 @@ export function createInvoke(runtime: Runtime): Invoke {
       call.facts = subjectOf(request);
       if (row.privilege !== "none") context.requireCapabilities([row.privilege], `"${given.calledAs ?? name}"`);
       const reads = implementation.onlyReads?.(request) === true;
-      const how = { access: reads ? "read" : row.access, examines: implementation.examines === true } as const;
+      const how: How = {
+        access: reads ? "read" : row.access,
+        examines: implementation.examines === true,
+        skims: implementation.skims?.(request) === true,
+      };
       const runWith = async (input: unknown): Promise<unknown> => {
         const run = (needs: unknown): unknown => implementation.run(needs, input, context);
         const check = implementation.check && ((host: Host) => implementation.check?.(host, input, context));
-        const early = how.access === "write" && runtime.isUntouched() ? await onNothing(call, how, run, check) : null;
+        const early =
+          how.access === "write" && (await runtime.isUntouched()) ? await onNothing(call, how, run, check) : null;
         return early === null ? withNeeds(call, how, warned, run) : early.answer;
       };
       let input = implementation.prepare ? await implementation.prepare(runtime, request, context) : request;
@@ -175,7 +181,7 @@ function newCall(name: OperationName, runtime: Runtime, given: NonNullable<Param
 /** Calls `run` with the ports the operation's row declares. A write holds the lock meanwhile. */
 async function withNeeds(
   call: Call,
-  { access, examines }: How,
+  { access, examines, skims }: How,
   warned: Warned,
   run: (needs: unknown) => unknown,
 ): Promise<unknown> {
@@ -188,12 +194,12 @@ async function withNeeds(
     case "images":
       return run(await runtime.openImages());
     case "read":
-      return withHost(call, "read", async (host) => {
+      return withHost(call, skims, async (host) => {
         if (!examines) await warnOfStrays(call, warned, host);
         return run(host);
       });
     case "trial":
-      return withHost(call, "read", run);
+      return withHost(call, skims, run);
     case "write": {
       const before = call.series?.held ?? null;
       const held = before ?? (await hold(call));
@@ -253,19 +259,19 @@ async function onNothing(
 ): Promise<{ readonly answer: unknown } | null> {
   let early: { readonly answer: unknown } | null = null;
   try {
-    await withHost(call, "read", async (host) => {
+    await withHost(call, false, async (host) => {
       if (host.store.brief().length > 0) return;
       if (check === undefined || check(host) === true) early = { answer: await run(host) };
     });
   } catch (cause) {
     // Unless another process has begun meanwhile: then what was found missing may be there.
-    if (!examines && call.runtime.isUntouched()) throw cause;
+    if (!examines && (await call.runtime.isUntouched())) throw cause;
   }
   return early;
 }
 
-async function withHost(call: Call, mode: "read", use: (host: Host) => unknown): Promise<unknown> {
-  const host = await call.runtime.openHost(mode, call.context.owner);
+async function withHost(call: Call, skims: boolean, use: (host: Host) => unknown): Promise<unknown> {
+  const host = await call.runtime.openHost("read", call.context.owner, skims);
   try {
     return await use(host);
   } finally {

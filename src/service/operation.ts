@@ -73,6 +73,7 @@ export type Early = Sources & Pick<Runtime, "openHost">;
 
 /** The implementation behind a row of the table, in a module that is loaded when the operation is called. */
 export interface Operation<Schema extends GenericSchema, Answer, Needs = Host, Input = InferOutput<Schema>> {
+  /** A getter in modules of several operations, so that a command makes the schema that it needs. */
   readonly request: Schema;
   /**
    * Does slow work that changes nothing visible to others, such as fetching an image; a writer does it before it takes
@@ -94,6 +95,8 @@ export interface Operation<Schema extends GenericSchema, Answer, Needs = Host, I
   onlyReads?(request: InferOutput<Schema>): boolean;
   /** Examines state that can be broken itself, so nothing looks at it or cleans it up before. */
   readonly examines?: true;
+  /** For a `read` that asks neither the kernel nor files, as a rule, on this request: their adapters are loaded when needed. */
+  skims?(request: InferOutput<Schema>): boolean;
   run(needs: Needs, input: Input, context: Context): Promise<Answer> | Answer;
 }
 

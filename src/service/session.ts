@@ -20,6 +20,13 @@ export interface ChangeListener {
 }
 
 export interface FollowedChanges {
+  /** Number of the newest change when it began; 0 if there was none. */
+  readonly sequence: number;
+  /**
+   * False if not all changes after the given number are known: the log is bounded, the machine was rebooted, or the database
+   * is another one. The listener is told of those that are.
+   */
+  readonly complete: boolean;
   /** Looks for new changes now. */
   look(): void;
   close(): Promise<void>;
@@ -32,8 +39,8 @@ export interface SessionService {
   processes(): Promise<ProcessesPort>;
   /** Returns the next few changes after number `after`. Call it again with the last number until there are none. */
   changes(after: number): Promise<Changes<ChangeAnswer>>;
-  /** Tells the listener of each change after number `after`, in order, until it is closed. */
-  follow(after: number, listener: ChangeListener): Promise<FollowedChanges>;
+  /** Tells the listener of each change after number `since`, or from now on, in order, until it is closed. */
+  follow(since: number | null, listener: ChangeListener): Promise<FollowedChanges>;
   /**
    * Cleans up after dead commands, and detaches and unloads what belongs to `owner`. The next writing command removes
    * what cannot be removed now. Null for the lock timeout is the session's. Throws LOCK_TIMEOUT.
@@ -64,10 +71,14 @@ export function createSessionService(runtime: Runtime): SessionService {
     log: runtime.log,
     processes: () => runtime.openProcesses(),
     changes,
-    follow: (after, listener) => followChanges(runtime, changes, after, listener),
+    async follow(since, listener) {
+      const { complete, latest } = await changes(since ?? Number.MAX_SAFE_INTEGER);
+      const followed = await followChanges(runtime, changes, Math.min(since ?? latest, latest), listener);
+      return { ...followed, sequence: latest, complete: since === null || complete };
+    },
     async release(owner, given) {
       // Creates, locks and mounts nothing for a session that left nothing.
-      if (runtime.isUntouched()) return;
+      if (await runtime.isUntouched()) return;
       if (owner !== null && !(await withHost("read", (host) => host.store.brief())).some((row) => row.owner === owner))
         return;
       const { log } = runtime;

@@ -11,7 +11,7 @@ export interface Schema {
 
 /** bpfman's schema. A test compares the version with the number of steps. */
 export const SCHEMA: Schema = {
-  version: 10,
+  version: 11,
   steps: () => (require("./migrations.ts") as typeof import("./migrations.ts")).MIGRATIONS,
 };
 

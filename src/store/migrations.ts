@@ -44,6 +44,22 @@ function logProgramsWith(more: string): string {
     BEGIN ${logProgram("program/didUnload", "OLD", columns)} END;`;
 }
 
+const PROGRAM_KEY = ["boot_id", "program_id"];
+const LINK_SUBJECT = ["link_id", "program_id"];
+
+/** Returns an SQL statement that appends an entry to the change log, with the row of the view `records` for that key. */
+const logFrom = (records: string, kind: string, row: "OLD" | "NEW", key: readonly string[], subject = key): string => {
+  const same = key.map((column) => `${column} = ${row}.${column}`).join(" AND ");
+  return log({ kind, row, subject, record: `(SELECT record FROM ${records} WHERE ${same})` });
+};
+
+/** Returns an SQL statement that makes a view of rows as JSON, without those that are too large for the change log. */
+const viewOf = (name: string, table: string, key: string, columns: string): string => {
+  const pairs = columns.split(/\s+/).map((column) => `'${column}', ${column}`);
+  return `CREATE VIEW ${name} AS SELECT ${key}, record FROM (SELECT ${key}, json_object(${pairs.join(", ")}) AS record
+    FROM ${table}) WHERE octet_length(record) <= ${CHANGE_RECORD_BYTES_MAX};`;
+};
+
 /**
  * The schema as numbered, forward-only steps: step n takes a database from `user_version` n-1 to n. Released steps are
  * never edited; a schema change is a new step at the end.
@@ -289,5 +305,38 @@ export const MIGRATIONS: readonly string[] = [
     device      INTEGER,          -- of the file system; null before it is mounted
     PRIMARY KEY (boot_id, volume_id)
   ) STRICT;
+  `,
+  `
+  -- The change log's rows, once for all triggers: each command parses the whole schema.
+  ${viewOf(
+    "program_records",
+    "programs",
+    "boot_id, program_id",
+    `${LOGGED.programs} absolute_source_path loaded_at_ms bytecode_digest keep`,
+  )}
+  ${viewOf("link_records", "links", "link_id", LOGGED.links)}
+
+  DROP TRIGGER programs_came;
+  DROP TRIGGER programs_settled;
+  DROP TRIGGER programs_gone;
+  -- Then programs_settled announces it.
+  CREATE TRIGGER programs_came AFTER INSERT ON programs WHEN NEW.state = 'ready'
+    BEGIN UPDATE programs SET announced = 0 WHERE boot_id = NEW.boot_id AND program_id = NEW.program_id; END;
+  CREATE TRIGGER programs_settled AFTER UPDATE ON programs WHEN NEW.state = 'ready' AND NEW.announced = 0
+    BEGIN ${announceProgram} ${logFrom("program_records", "program/didLoad", "NEW", PROGRAM_KEY, ["program_id"])} END;
+  CREATE TRIGGER programs_gone BEFORE DELETE ON programs WHEN OLD.announced = 1
+    BEGIN ${logFrom("program_records", "program/didUnload", "OLD", PROGRAM_KEY, ["program_id"])} END;
+
+  DROP TRIGGER links_settled;
+  DROP TRIGGER links_moved;
+  DROP TRIGGER links_gone;
+  CREATE TRIGGER links_settled AFTER UPDATE ON links WHEN NEW.state = 'ready' AND NEW.announced = 0
+    BEGIN ${announceLink} ${logFrom("link_records", "link/didAttach", "NEW", ["link_id"], LINK_SUBJECT)} END;
+  CREATE TRIGGER links_moved AFTER UPDATE ON links
+    WHEN OLD.announced = 1 AND NEW.state = 'ready' AND (OLD.details IS NOT NEW.details OR OLD.program_id <> NEW.program_id
+      OR OLD.kernel_link_id IS NOT NEW.kernel_link_id OR OLD.pin_path IS NOT NEW.pin_path)
+    BEGIN ${logFrom("link_records", "link/didUpdate", "NEW", ["link_id"], LINK_SUBJECT)} END;
+  CREATE TRIGGER links_gone BEFORE DELETE ON links WHEN OLD.announced = 1
+    BEGIN ${logFrom("link_records", "link/didDetach", "OLD", ["link_id"], LINK_SUBJECT)} END;
   `,
 ];

@@ -1,4 +1,5 @@
 /** Events of programs, what they print, and changes, as `events`, `trace` and `watch` and JSON-RPC clients get them: exact numbers. */
+import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { closeSync, constants, openSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -355,14 +356,37 @@ describe("watch", () => {
     expect((await text.ended).out).toMatch(
       new RegExp(`^\\S+Z loaded program ${id} \\(xdp prints\\)\n\\S+Z unloaded program ${id} \\(xdp prints\\)\n$`),
     );
-    const again = await bpfman.ok("watch", "--after", String(changes[0]?.sequence), "--count", "1", "-o", "json");
+    const again = await bpfman.ok("watch", "--since", String(changes[0]?.sequence), "--count", "1", "-o", "json");
     expect(linesOf<unknown>(again)).toEqual([changes[1]]);
     expect(await bpfman.ok("watch", "--for", "50ms")).toBe("");
   });
 
+  test("says what it cannot know any more: behind a log that was cut short, and behind a number of another log", async () => {
+    const ids = [(await load("prints")).id, (await load("prints")).id, (await load("prints")).id];
+    const database = new Database(`${bpfman.runtimeDir}/state/bpfman.db`);
+    database.run("DELETE FROM changes WHERE sequence < 3");
+    database.close();
+    const cut = await bpfman.run("watch", "--since", "0", "--count", "1", "-o", "json");
+    expect(linesOf(cut.out)).toMatchObject([
+      { kind: "events/didDrop", count: 2, sequence: 2 },
+      { kind: "program/didLoad", sequence: 3, program_id: ids[2] },
+    ]);
+    expect(cut.error).toContain("not all changes after number 0 are known any more, and the newest one is 3: see");
+    expect(await bpfman.run("watch", "--since", "2", "--count", "1")).toMatchObject({ code: 0, error: "" });
+    const other = await bpfman.run("watch", "--since", "77", "--for", "50ms");
+    expect({ code: other.code, out: other.out }).toEqual({ code: 0, out: "" });
+    expect(other.error).toContain("not all changes after number 77 are known any more, and the newest one is 3: see");
+  });
+
+  test("takes no time for a number", async () => {
+    const { code, error } = await bpfman.run("watch", "--since", "1h");
+    expect(code).toBe(2);
+    expect(error).toContain('for a time, type "bpfman history --since 1h"');
+  });
+
   test("ends with an error where nothing can be written, rather than go on unheard", async () => {
     await load("prints");
-    const words = bpfman.command("watch", "--after", "0", "--for", "1m", "--error-format", "json");
+    const words = bpfman.command("watch", "--since", "0", "--for", "1m", "--error-format", "json");
     const { exitCode, stderr } = Bun.spawnSync(["sh", "-c", '"$@" > /dev/full', "sh", ...words]);
     expect([exitCode, JSON.parse(stderr.toString()).error.code]).toEqual([1, "IO_FAILED"]);
   });
@@ -393,7 +417,7 @@ test("a reader that pauses does not keep signals from ending the command", async
   // More than the 64 KiB of a pipe.
   for (let i = 0; i < 5; i++) await bpfman.load(OBJECT, "--programs", "all", "-m", `note=${"x".repeat(4000)}`);
   // Not in epoll_wait(2), as while it waits for changes.
-  await expectEndWhilePaused(["watch", "--after", "0", "-o", "json"], (pid) =>
+  await expectEndWhilePaused(["watch", "--since", "0", "-o", "json"], (pid) =>
     until(() => /sys_poll|poll_schedule|pipe_write/.test(readFileSync(`/proc/${pid}/wchan`, "utf8"))),
   );
 });

@@ -1,13 +1,13 @@
 /** Places of links that change under them: interfaces, namespaces, filters and files, as ip, tc and mv change them. */
 import { beforeEach, describe, expect, test } from "bun:test";
-import { copyFileSync, mkdtempSync, realpathSync, renameSync, rmSync, unlinkSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readlinkSync, realpathSync, renameSync, rmSync, unlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import type { DispatcherListAnswer, LinkAnswer } from "../../src/domain/answer.ts";
 import { cleanUpAfterEach } from "../labs/clean-up.ts";
 import { executable, idOf } from "../labs/executable.ts";
-import { bpftool, cable, deleteNamespaces, ipBatch, sh } from "../labs/kernel-lab.ts";
+import { bpftool, cable, deleteNamespaces, ipBatch, sh, until } from "../labs/kernel-lab.ts";
 import { tcxTest } from "../labs/tcx-test.ts";
 import { USER_FUNCTION, workload } from "../labs/workload.ts";
 
@@ -148,14 +148,22 @@ describe("an interface", () => {
 });
 
 describe("a namespace that was deleted", () => {
-  test("took the interface of an XDP link with it, as the kernel's link says", async () => {
-    const link = await attach("xdp");
-    sh("ip", "netns", "delete", wire.netns.slice("/run/netns/".length));
-    // The kernel takes a namespace apart a moment later.
-    for (let tries = 0; (await get(link)).status.attachment?.present !== false && tries < 100; tries++)
-      Bun.sleepSync(50);
-    expect(await row(link)).toContain(`${wire.interface} (gone) ${wire.netns}`);
-  });
+  for (const kind of ["xdp", "tcx"] as const) {
+    const run = kind === "tcx" ? tcxTest : test;
+    run(`took the interface with it, as the kernel's link says: ${kind}`, async () => {
+      const link = await attach(kind);
+      sh("ip", "netns", "delete", wire.netns.slice("/run/netns/".length));
+      // The kernel takes a namespace apart a moment later.
+      for (let tries = 0; (await get(link)).status.attachment?.present !== false && tries < 100; tries++)
+        Bun.sleepSync(50);
+      const attachment = { present: false, reason: "namespace-gone", interface: null };
+      expect((await get(link)).status.attachment).toEqual(attachment as never);
+      expect(await row(link)).toContain("(namespace gone)");
+      expect((await bpfman.findings()).map(({ code }) => code)).toEqual(["hook-gone"]);
+      expect((await bpfman.run("repair")).code).toBe(0);
+      expect(await bpfman.links()).toEqual([]);
+    });
+  }
 
   test("leaves nobody to ask about a filter", async () => {
     const link = await attach("tc");
@@ -165,6 +173,61 @@ describe("a namespace that was deleted", () => {
     expect(await row(link)).toContain("(namespace gone)");
     expect(await bpfman.ok("dispatcher", "list")).toContain("(namespace gone)");
   });
+});
+
+/** Runs bpfman in that namespace, with the mounts of this one. */
+function inside(netns: string, ...words: readonly string[]) {
+  const { exitCode, stdout, stderr } = Bun.spawnSync(["nsenter", `--net=${netns}`, ...bpfman.command(...words)]);
+  return { code: exitCode, out: stdout.toString(), error: stderr.toString() };
+}
+
+describe("a filter that was attached from its own namespace", () => {
+  const show = () => ["tc", "filter", "show", "dev", wire.interface, "ingress"];
+  const filters = () => sh("nsenter", `--net=${wire.netns}`, ...show());
+  /** Without `--netns`: it is the caller's own. */
+  async function attachInside(): Promise<number> {
+    const program = idOf(await bpfman.load(OBJECT, "--programs", "tc:count_tc"), "count_tc");
+    const where = ["-i", wire.interface, "-d", "ingress", "-p", "50"];
+    expect(inside(wire.netns, "attach", String(program), "tc", ...where)).toMatchObject({ code: 0, error: "" });
+    expect(filters()).toContain(`id ${program} `);
+    return program;
+  }
+
+  test("is seen, left alone by repair, and taken off from another one", async () => {
+    const program = await attachInside();
+    expect((await bpfman.links())[0]?.attachment).toEqual({ present: true, reason: null, interface: wire.interface });
+    expect(await bpfman.findings()).toEqual([]);
+    expect(await bpfman.ok("repair")).toContain("nothing to repair");
+    expect(filters()).toContain(`id ${program} `);
+    await bpfman.ok("detach", String((await bpfman.links())[0]?.id));
+    expect(filters()).not.toContain("count_tc");
+  });
+
+  test("is reached through a process in it, when it has no name any more", async () => {
+    await attachInside();
+    const living = Bun.spawn(["nsenter", `--net=${wire.netns}`, "sleep", "1000"]);
+    try {
+      await until(() => readlinkSync(`/proc/${living.pid}/ns/net`) !== readlinkSync("/proc/self/ns/net"));
+      const left = () => sh("nsenter", `--net=/proc/${living.pid}/ns/net`, ...show());
+      sh("ip", "netns", "delete", wire.netns.slice("/run/netns/".length));
+      expect(left()).toContain("count_tc");
+      await bpfman.ok("detach", String((await bpfman.links())[0]?.id));
+      expect(left()).not.toContain("count_tc");
+    } finally {
+      living.kill();
+      await living.exited;
+    }
+  });
+});
+
+test("a shell of its own mounts takes along what was loaded there, and the next change says why", async () => {
+  const inShell = ["ip", "netns", "exec", wire.netns.slice("/run/netns/".length)];
+  sh(...inShell, ...bpfman.command("load", "file", "--path", OBJECT, "--programs", "tc:count_tc"));
+  const { code, error } = await bpfman.run("unload", "--ignore-missing", "4000000000");
+  expect(code).toBe(0);
+  expect(error).toContain("programs that lost their pins are gone");
+  expect(error).toContain("use --netns, or nsenter --net");
+  await bpfman.ok("unload", "--ignore-missing", "4000000000");
 });
 
 test("a filter that somebody deleted", async () => {

@@ -87,6 +87,28 @@ test("commands and a session change things in turn", async () => {
   expect(await server.close()).toMatchObject({ code: 0, error: "" });
 });
 
+test("while an image is pulled from a registry that does not answer, programs that are there are changed", async () => {
+  const asked = Promise.withResolvers<void>();
+  const socket = { open: () => asked.resolve(), data: () => {} };
+  using registry = Bun.listen({ hostname: "127.0.0.1", port: 0, socket });
+  const server = await started();
+  const programId = idOf(await server.result("program/load", LOAD));
+  const image = { url: `127.0.0.1:${registry.port}/programs/slow:v1` };
+  const pulling = server.ask("program/load", { ...LOAD, source: { image } });
+  await asked.promise;
+  const behind = server.ask("link/attach", { programId: "count_openat", attach });
+  const { record } = await server.result<LinkAnswer>("link/attach", { programId, attach });
+  expect(await server.result<ProgramListAnswer>("program/list")).toMatchObject({
+    programs: [{ program_id: programId }],
+  });
+  await server.result("link/detach", { linkId: record.id });
+  server.notify("$/cancelRequest", { id: pulling });
+  expect((await server.heard.reply(pulling)).error).toMatchObject({ code: -32800, data: { code: "CANCELLED" } });
+  expect(await server.heard.reply(behind)).toMatchObject({ result: { record: { program_id: programId } } });
+  await server.result("program/unload", { programId });
+  expect(await server.close()).toMatchObject({ code: 0, error: "" });
+});
+
 describe("cancellation while another process holds the lock", () => {
   test("ends the wait at once, also of what waits behind it, and changes nothing", async () => {
     const server = await started();

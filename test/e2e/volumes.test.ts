@@ -146,6 +146,31 @@ test("while a container works there, it stays, and is unpublished later", async 
   expect(own()).toEqual([]);
 });
 
+test("a volume that only a lost database knew is unpublished, and what is mounted instead is an error", async () => {
+  await server.result("volume/publish", volume());
+  await server.result("program/delete", { all: true });
+  await server.close();
+  // As where the runtime directory was cleared, except of what is mounted.
+  namespace.sh("umount", join(bpfman.runtimeDir, "fs"));
+  namespace.sh("sh", "-c", 'rm -r "$1"/state "$1"/fs "$1"/lock "$1"/database', "sh", bpfman.runtimeDir);
+  server = new RpcProcess(namespace.command(...bpfman.command("rpc")));
+  await server.initialize();
+  const target = join(pods, "maps");
+  const { error } = await server.call("volume/unpublish", { volumeId: "csi-2", targetPath: target });
+  expect(error?.data?.code).toBe("STATE_CONFLICT");
+  expect(namespace.mountsIn(pods)).toEqual([target]);
+  for (const unpublished of [true, false]) {
+    expect(await unpublish()).toMatchObject({ unpublished });
+    expect(own()).toEqual([]);
+  }
+  mkdirSync(target);
+  namespace.sh("mount", "-t", "bpf", "none", target);
+  const other = await server.call("volume/unpublish", { volumeId: "csi-1", targetPath: target });
+  expect(other.error?.data).toMatchObject({ code: "STATE_CONFLICT", hint: expect.stringContaining(target) });
+  namespace.sh("umount", target);
+  expect(await unpublish()).toMatchObject({ unpublished: false });
+});
+
 test("doctor finds a volume whose row is gone, and repair unmounts it everywhere", async () => {
   await server.result("volume/publish", volume());
   namespace.sh("mkdir", join(pods, "copy"));

@@ -1,5 +1,5 @@
-import type { Settings } from "../../src/domain/settings.ts";
-import type { DaemonOptions, ScreenEvents, ServeLanguageOptions, ServeOptions } from "../../src/cli/command.ts";
+import type { DaemonOptions, Settings } from "../../src/domain/settings.ts";
+import type { ScreenEvents, ServeLanguageOptions, ServeOptions } from "../../src/cli/command.ts";
 import { type CliHost, runCli } from "../../src/cli/run.ts";
 import type { Invoke } from "../../src/service/invoke.ts";
 import type { Context } from "../../src/service/operation.ts";

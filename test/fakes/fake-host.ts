@@ -39,7 +39,7 @@ function fakePins(kernel: FakeKernel, directories: Set<string>): PinsPort {
     [...kernel.pins.keys()].filter((path) => path.startsWith(`${directory}/`));
   return {
     paths,
-    prepare: () => {},
+    prepare: () => false,
     unmount: () => [...kernel.pins.keys()].sort(),
     mounts: () => 1,
     isMounted: () => true,
@@ -96,6 +96,11 @@ export class FakeVolumes implements VolumesPort {
   isPublished = ({ id, targetPath, device }: VolumeRecord) => {
     const found = this.there.get(id);
     return found !== undefined && found.device === device && found.target === targetPath;
+  };
+  onTarget = ({ id, targetPath }: Pick<VolumeRecord, "id" | "targetPath">) => {
+    const [found] = [...this.there].find(([, { target }]) => target === targetPath) ?? [];
+    if (found === undefined) return null;
+    return found === id ? "own" : "other";
   };
   remove = ({ id }: Pick<VolumeRecord, "id">) => {
     this.there.delete(id);
@@ -193,6 +198,7 @@ export class FakeNetwork implements NetworkPort {
   readonly driverNames = new Map<string, string>();
   drivers = (_: string | null, interfaces: readonly NamedInterface[]) =>
     new Map(interfaces.map(({ ifindex, name }) => [ifindex, this.driverNames.get(name) ?? "veth"]));
+  pathTo = (nsid: number) => [...this.namespaces.keys()][nsid - FIRST_NSID] || null;
   namedNamespaces = () => [...this.namespaces.keys()].filter((path) => path !== "");
 }
 
@@ -378,7 +384,7 @@ export function makeTestBed(): TestBed {
         return bed.images;
       },
       openFiles: async () => files,
-      isUntouched: () => false,
+      isUntouched: async () => false,
       openLock: async () => ({ acquire: async () => ({ release: () => {} }) }),
       openHost: async (mode, owner) => openHost(mode, owner),
       openProcesses: async () => processes,

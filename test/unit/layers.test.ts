@@ -66,7 +66,11 @@ const LAYERS: readonly Layer[] = [
     ],
   },
   { file: "src/errors/probe.ts", ...PURE },
-  { file: "src/platform/probe.ts", ...PURE, refused: ["../service/x.ts", "../kernel/x.ts", "node:fs", "bun:ffi"] },
+  {
+    file: "src/platform/probe.ts",
+    allowed: [...PURE.allowed, "../../ffi/link-facts.ts"],
+    refused: ["../service/x.ts", "../kernel/x.ts", "../../ffi/safe/x.ts", "node:fs", "bun:ffi"],
+  },
   {
     file: "src/object/probe.ts",
     allowed: [...PURE.allowed, "../platform/files.ts"],

@@ -10,7 +10,7 @@ function parseWords(text: string, where: string): readonly string[] {
   return words;
 }
 
-export const help = defineCommand({
+export const help = defineCommand(() => ({
   fields: {
     topic: several({
       takes: "list",
@@ -27,15 +27,15 @@ export const help = defineCommand({
     ({ topic }) =>
     async (session) =>
       session.help(topic),
-});
+}));
 
 const printing = (text: (answer: VersionAnswer) => string, examples: Examples) =>
-  defineCommand({
+  defineCommand(() => ({
     fields: {},
     classic: { examples },
     prepare: () => async (session) =>
       session.print(await session.invoke("version", { features: session.output === "json" }), text),
-  });
+  }));
 
 export const version = printing(renderVersion, {
   "Print it for scripts, with the features of the kernel": "bpfman version -o json",
@@ -56,7 +56,7 @@ const SERVER_FIELDS = {
   ),
 };
 
-export const lsp = defineCommand({
+export const lsp = defineCommand(() => ({
   description: [
     "Serves the Language Server Protocol over stdio, for editors: C sources of eBPF",
     "programs are compiled and checked by this kernel's verifier when they are opened",
@@ -91,9 +91,9 @@ export const lsp = defineCommand({
     ({ helper, clientProcessId }) =>
     (session) =>
       session.serveLanguage({ helper, clientProcessId }),
-});
+}));
 
-export const rpc = defineCommand({
+export const rpc = defineCommand(() => ({
   description: [
     "Serves all operations as JSON-RPC 2.0 over stdio, for editors and other parent",
     "processes. Messages are framed as in LSP, and one process is one session.",
@@ -113,4 +113,4 @@ export const rpc = defineCommand({
     ({ openrpc, clientProcessId }) =>
     (session) =>
       openrpc ? session.describeRpc() : session.serve({ clientProcessId }),
-});
+}));

@@ -211,7 +211,7 @@ async function pagesOf(nodes: readonly Node[], edition: Edition): Promise<File[]
   return files;
 }
 
-export const man = defineCommand({
+export const man = defineCommand(() => ({
   description: ["Writes a manual page for every command."],
   fields: {
     dir: required({ long: "dir", doc: ["Directory to write the pages to."], completes: "directory" }),
@@ -239,4 +239,4 @@ export const man = defineCommand({
       const edition = { version, date: date ?? new Date().toISOString().slice(0, 10) };
       session.save(dir, await pagesOf([session.tree], edition));
     },
-});
+}));

@@ -7,7 +7,7 @@ const SOCKET_PATH_DEFAULT = "/run/bpfman-sock/bpfman.sock";
 /** Where the operator has the kubelet look for it. */
 const CSI_SOCKET_DEFAULT = "/run/bpfman/csi/csi.sock";
 
-export const serve = defineCommand({
+export const serve = defineCommand(() => ({
   description: [
     "Serves bpfman.v1 over gRPC on a Unix socket, for bpfman-operator, which drives the",
     "nodes of a Kubernetes cluster. Nothing else needs a daemon: commands work without",
@@ -76,4 +76,4 @@ export const serve = defineCommand({
       if (logLevel !== null) session.moveTo({ logLevel });
       return session.serveDaemon({ socketPath, socketGroup, csiSocket: csiSupport ? csiSocket : null, metricsSocket });
     },
-});
+}));

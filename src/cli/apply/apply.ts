@@ -19,7 +19,7 @@ const FILES = several({
 const documentsOf = (files: readonly string[], session: Session): Promise<object[]> =>
   Promise.all([...new Set(files)].map(async (file) => (file === "-" ? { text: await session.input() } : { file })));
 
-export const apply = defineCommand({
+export const apply = defineCommand(() => ({
   description: [
     "Makes this host match the documents: loads and attaches what is missing, changes",
     "what is different, and leaves the rest as it is. Applying the same documents again",
@@ -67,9 +67,9 @@ export const apply = defineCommand({
       if (follow && !how.dryRun) await (await import("./follow.ts")).followApply(session, request, answer);
       else session.print(answer, renderApply);
     },
-});
+}));
 
-export const exportState = defineCommand({
+export const exportState = defineCommand(() => ({
   description: [
     "Prints a document that describes what is loaded and attached, as YAML; with -o json,",
     "as JSON. `bpfman apply` of that document brings all of it back on this host.",
@@ -101,4 +101,4 @@ export const exportState = defineCommand({
     else if (session.output === "json") session.print(answer.document, () => "");
     else session.write(answer.yaml);
   },
-});
+}));

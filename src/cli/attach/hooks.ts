@@ -453,37 +453,28 @@ interface Hook<F extends Fields> {
 
 /** Defines the command that attaches a program to a kind of hook; what only that one needs is made when it is asked for. */
 function attachTo<F extends Fields>(kind: AttachKind, hook: () => Hook<F>) {
-  const command = () => commandFor(kind, hook());
-  return {
-    get classic() {
-      return command().classic;
-    },
-    get noun() {
-      return command().noun;
-    },
-  };
-}
-
-function commandFor<F extends Fields>(kind: AttachKind, { target, words = [], examples }: Hook<F>) {
-  const common = { programId: PROGRAM_ID, metadata: METADATA, quiet: QUIET };
-  const fields: Fields & typeof common = { programId: PROGRAM_ID, ...target, metadata: METADATA, quiet: QUIET };
-  const line = (start: string, end: string | null) => (end === null ? null : `${start} ${end}`.trimEnd());
-  const lines = Object.entries(examples).map(([does, [classic, noun]]) => [
-    does,
-    [line(`bpfman attach 63178 ${kind}`, classic), line(`bpfman link attach ${kind} 63178`, noun)],
-  ]);
-  return defineCommand({
-    fields,
-    examples: Object.fromEntries(lines),
-    classic: { above: ["programId"] },
-    noun: { words: ["programId", ...words] },
-    prepare: ({ programId, metadata, quiet, ...place }) =>
-      asking(
-        "link/attach",
-        { programId, attach: { kind, ...place }, metadata },
-        renderLink,
-        quiet ? ({ record }) => [record.id] : null,
-      ),
+  return defineCommand(() => {
+    const { target, words = [], examples } = hook();
+    const common = { programId: PROGRAM_ID, metadata: METADATA, quiet: QUIET };
+    const fields: Fields & typeof common = { programId: PROGRAM_ID, ...target, metadata: METADATA, quiet: QUIET };
+    const line = (start: string, end: string | null) => (end === null ? null : `${start} ${end}`.trimEnd());
+    const lines = Object.entries(examples).map(([does, [classic, noun]]) => [
+      does,
+      [line(`bpfman attach 63178 ${kind}`, classic), line(`bpfman link attach ${kind} 63178`, noun)],
+    ]);
+    return {
+      fields,
+      examples: Object.fromEntries(lines),
+      classic: { above: ["programId"] },
+      noun: { words: ["programId", ...words] },
+      prepare: ({ programId, metadata, quiet, ...place }) =>
+        asking(
+          "link/attach",
+          { programId, attach: { kind, ...place }, metadata },
+          renderLink,
+          quiet ? ({ record }) => [record.id] : null,
+        ),
+    };
   });
 }
 
@@ -667,7 +658,7 @@ export const HOOKS = {
   })),
 };
 
-export const updateLink = defineCommand({
+export const updateLink = defineCommand(() => ({
   description: [
     "Changes the position of a live XDP or TC link in its chain, or the return values",
     "after which the chain continues. The chain is swapped atomically, so the program",
@@ -694,4 +685,4 @@ export const updateLink = defineCommand({
     const request = { linkId, priority, proceedOn: proceedOn.length === 0 ? null : proceedOn };
     return asking("link/update", request, renderLink);
   },
-});
+}));

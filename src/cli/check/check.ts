@@ -16,7 +16,7 @@ export const OBJECT = required({
   doc: ["Object file, or name of an image with its tag or digest.", "Example: counter.o"],
 });
 
-export const check = defineCommand({
+export const check = defineCommand(() => ({
   description: [
     "Check whether the verifier of this kernel accepts programs, and at what cost.",
     "",
@@ -120,4 +120,4 @@ export const check = defineCommand({
       if (!answer.passed) session.endWith(EXIT_WORSE);
     };
   },
-});
+}));

@@ -7,7 +7,7 @@ import { OBJECT } from "./check.ts";
 /** A tag or a digest behind the last slash, as hardly any file has. */
 const IMAGE = /^(?!\.{0,2}\/).*[^/:@][:@][^/]+$/;
 
-export const inspect = defineCommand({
+export const inspect = defineCommand(() => ({
   description: [
     "Show what an object file or an image contains: programs, maps, global",
     "variables with their values, and what the kernel must have for them.",
@@ -29,4 +29,4 @@ export const inspect = defineCommand({
       IMAGE.test(file) && !existsSync(file) ? { image: { url: file, registryAuth } } : { file },
       renderObject,
     ),
-});
+}));

@@ -10,7 +10,7 @@ import { printable } from "../../domain/printable.ts";
 const FORMS = ["words", "line"] as const;
 
 /** Called by the shells' completion functions. It must not fail, or print anything but candidates. */
-export const complete = defineCommand({
+export const complete = defineCommand(() => ({
   description: [
     "Lists what may stand at the cursor of a command line. The first line says what",
     "to complete: `words`, `files` or `directories`, followed by `open` if no space",
@@ -40,7 +40,7 @@ export const complete = defineCommand({
     const typed = form === "line" ? splitLine(words) : { words, at: at ?? words.length };
     return async (session) => session.write(await answer(session, typed));
   },
-});
+}));
 
 /**
  * Splits the start of a command line into words like a shell: removes quotes and backslashes, but leaves variables and

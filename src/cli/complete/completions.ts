@@ -196,7 +196,7 @@ function refuseShell(target: string): void {
   );
 }
 
-export const completions = defineCommand({
+export const completions = defineCommand(() => ({
   description: [
     "Prints or writes shell completions. They complete programs, links, interfaces,",
     "namespaces, tracepoints, kernel functions, and the contents of object files.",
@@ -242,4 +242,4 @@ export const completions = defineCommand({
         shells.map((name) => SCRIPTS[name]),
       );
   },
-});
+}));

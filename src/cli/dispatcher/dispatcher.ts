@@ -24,7 +24,7 @@ const IFINDEX = required(
 );
 const HOOK = { type: TYPE, nsid: NSID, ifindex: IFINDEX };
 
-export const listDispatchers = defineCommand({
+export const listDispatchers = defineCommand(() => ({
   fields: {
     type: ifGiven(TYPE, {
       doc: ["Show only dispatchers on this hook.", "", "[possible values: xdp, tc-ingress, tc-egress]"],
@@ -59,18 +59,18 @@ export const listDispatchers = defineCommand({
     asking("dispatcher/list", request, (answer, look) =>
       answer.dispatchers.length === 0 ? "" : renderDispatcherList(answer, look),
     ),
-});
+}));
 
-export const getDispatcher = defineCommand({
+export const getDispatcher = defineCommand(() => ({
   fields: HOOK,
   noun: {
     words: ["type", "nsid", "ifindex"],
     examples: { "Show the chain on a hook, in order": "bpfman dispatcher get xdp 4026531840 2" },
   },
   prepare: (request) => asking("dispatcher/get", request, renderDispatcher),
-});
+}));
 
-export const deleteDispatcher = defineCommand({
+export const deleteDispatcher = defineCommand(() => ({
   description: ["Detaches the whole chain of a hook atomically. Its programs stay loaded."],
   fields: HOOK,
   noun: {
@@ -78,4 +78,4 @@ export const deleteDispatcher = defineCommand({
     examples: { "Clear the XDP hook of an interface": "bpfman dispatcher delete xdp 4026531840 2" },
   },
   prepare: (request) => asking("dispatcher/delete", request, () => ""),
-});
+}));

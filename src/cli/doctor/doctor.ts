@@ -21,7 +21,7 @@ const looking =
     if (answer.findings.length > 0) session.exitWith(FOUND);
   };
 
-export const doctor = defineCommand({
+export const doctor = defineCommand(() => ({
   description: [
     "Compares what bpfman recorded with what is there: the database, pins, programs,",
     "maps and links in the kernel, what really runs on each hook, saved object",
@@ -33,9 +33,9 @@ export const doctor = defineCommand({
   fields: {},
   classic: { examples: { "Check everything": "bpfman doctor", "For a monitor": "bpfman doctor -o json" } },
   prepare: (request) => looking("doctor", request, renderDoctor),
-});
+}));
 
-export const repair = defineCommand({
+export const repair = defineCommand(() => ({
   description: [
     "Repairs what doctor finds and can prove to be bpfman's, in this order: mounts,",
     "the database, changes that a killed command left, rows, pins, hooks. What",
@@ -48,4 +48,4 @@ export const repair = defineCommand({
   fields: { dryRun: DRY_RUN },
   classic: { examples: { "See what would be done": "bpfman repair --dry-run", "Do it": "bpfman repair" } },
   prepare: (request) => looking("repair", request, renderRepair),
-});
+}));

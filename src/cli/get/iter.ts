@@ -1,7 +1,7 @@
 import { defineCommand, vary } from "../command.ts";
 import { LINK_ID } from "../fields.ts";
 
-export const readIterator = defineCommand({
+export const readIterator = defineCommand(() => ({
   description: [
     "Runs the program of an iterator link, and prints what it writes.",
     "Each time the program visits everything anew. With -o json: one JSON string.",
@@ -20,4 +20,4 @@ export const readIterator = defineCommand({
     examples: { "Print what the program of link 3 writes": "bpfman link read 3" },
   },
   prepare: (request) => (session) => session.streamText("link/read", request),
-});
+}));

@@ -2,7 +2,7 @@ import { asking, defineCommand, vary } from "../command.ts";
 import { PROGRAM_ID } from "../fields.ts";
 import { renderProgram } from "../render/program.ts";
 
-export const getProgram = defineCommand({
+export const getProgram = defineCommand(() => ({
   fields: {
     programId: vary(PROGRAM_ID, {
       doc: ["Program to show: its ID, its name, or APPLICATION/NAME.", "See `bpfman list programs`."],
@@ -20,4 +20,4 @@ export const getProgram = defineCommand({
     examples: { "Show everything known about a program, as JSON": "bpfman program get 63178 -o json" },
   },
   prepare: (request) => asking("program/get", request, renderProgram),
-});
+}));

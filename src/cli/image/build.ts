@@ -120,7 +120,7 @@ function readBytecode(values: Values<typeof OBJECTS>, words: readonly string[]) 
   return { file, project, files: files.length === 0 ? null : files };
 }
 
-export const generateBuildArgs = defineCommand({
+export const generateBuildArgs = defineCommand(() => ({
   description: [
     "Prints the build arguments that a Containerfile for bytecode images takes:",
     "the path of each bytecode file, and labels that name the programs and maps of",
@@ -138,7 +138,7 @@ export const generateBuildArgs = defineCommand({
   },
   prepare: (values) =>
     asking("image/generateBuildArgs", { bytecode: readBytecode(values, values.files) }, renderBuildArgs),
-});
+}));
 
 const TAG = optional({
   long: "tag",
@@ -149,7 +149,7 @@ const TAG = optional({
   ],
 });
 
-export const buildImage = defineCommand({
+export const buildImage = defineCommand(() => ({
   description: [
     "Builds an eBPF bytecode image from object files and pushes it to a registry,",
     "with the credentials that a docker or podman login stored.",
@@ -217,4 +217,4 @@ export const buildImage = defineCommand({
     const request = { tag, bytecode: readBytecode(values, files), containerFile, runtime, contextDirectory: null };
     return asking("image/build", request, renderImageBuild);
   },
-});
+}));

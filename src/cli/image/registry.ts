@@ -4,7 +4,7 @@ import { DRY_RUN } from "../fields.ts";
 import { renderImageList, renderInspected, renderPruned, renderPulled, renderVerified } from "../render/image.ts";
 import { IMAGE_URL, imageRequest, PULLED, REGISTRY_AUTH } from "./fields.ts";
 
-export const pullImage = defineCommand({
+export const pullImage = defineCommand(() => ({
   fields: PULLED,
   classic: {
     examples: {
@@ -15,9 +15,9 @@ export const pullImage = defineCommand({
     },
   },
   prepare: (values) => asking("image/pull", imageRequest(values), renderPulled),
-});
+}));
 
-export const listImages = defineCommand({
+export const listImages = defineCommand(() => ({
   description: [
     "Lists the images in the cache: when each was last pulled or loaded from, and the",
     "programs that came from it. Images share files, so their sizes can overlap.",
@@ -30,9 +30,9 @@ export const listImages = defineCommand({
     },
   },
   prepare: (request) => asking("image/list", request, renderImageList),
-});
+}));
 
-export const pruneImages = defineCommand({
+export const pruneImages = defineCommand(() => ({
   description: [
     "Removes images from the cache that no loaded program came from, and files that",
     "belong to no image. Programs keep running without their image. Pulls that run",
@@ -46,9 +46,9 @@ export const pruneImages = defineCommand({
     },
   },
   prepare: (request) => asking("image/prune", request, renderPruned),
-});
+}));
 
-export const inspectImage = defineCommand({
+export const inspectImage = defineCommand(() => ({
   fields: { url: IMAGE_URL, registryAuth: REGISTRY_AUTH },
   // Like newer bpfman, where this command comes from.
   output: "json",
@@ -60,7 +60,7 @@ export const inspectImage = defineCommand({
     },
   },
   prepare: (request) => asking("image/inspect", request, renderInspected),
-});
+}));
 
 const IDENTITY = optional({
   long: "certificate-identity",
@@ -90,7 +90,7 @@ const ISSUER_REGEXP = optional({
   long: "certificate-oidc-issuer-regexp",
   doc: ["Regular expression that must match the whole issuer."],
 });
-export const verifyImage = defineCommand({
+export const verifyImage = defineCommand(() => ({
   fields: {
     url: IMAGE_URL,
     registryAuth: REGISTRY_AUTH,
@@ -146,7 +146,7 @@ export const verifyImage = defineCommand({
     const trustedIdentities = identity === null ? [] : [{ identity, issuer }];
     return asking("image/verify", { ...request, trustedIdentities }, renderVerified);
   },
-});
+}));
 
 type Stated = readonly [option: Field, value: string | null];
 

@@ -10,7 +10,7 @@ const EXIT_INTERRUPTED = 130;
 export async function followChanges(
   host: CliHost,
   settings: Settings,
-  { after, count, forMs }: WatchOptions,
+  { since, count, forMs }: WatchOptions,
   write: (change: WatchedChange) => boolean,
 ): Promise<number> {
   const end = Promise.withResolvers<number>();
@@ -28,7 +28,7 @@ export async function followChanges(
   };
   const interrupt = (): void => end.resolve(EXIT_INTERRUPTED);
   host.signal.addEventListener("abort", interrupt, { once: true });
-  const watch = await host.watch(settings, after, changed);
+  const watch = await host.watch(settings, since, changed);
   const timer = forMs === null ? undefined : setTimeout(() => end.resolve(0), forMs);
   const poll = setInterval(() => host.isAbandoned() && end.resolve(0), EVENTS_WAIT_MS);
   try {

@@ -33,7 +33,7 @@ const LIMIT = optional(
   whole("limit", { min: 1, max: OPERATIONS_MAX }),
 );
 
-export const history = defineCommand({
+export const history = defineCommand(() => ({
   description: [
     "Shows what bpfman changed or failed to change: when, for whom, on which programs",
     "and links, with which result; the newest last, times in UTC. It includes what is",
@@ -64,4 +64,4 @@ export const history = defineCommand({
     },
   },
   prepare: (request) => asking("history/list", request, renderHistory),
-});
+}));

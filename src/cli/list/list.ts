@@ -88,7 +88,7 @@ function printList<Answer>(session: Session, answer: Answer, { quiet, noun, ids,
   else session.print(answer, (given, look) => (noun && ids.length === 0 ? "" : text(given, look)));
 }
 
-export const listPrograms = defineCommand({
+export const listPrograms = defineCommand(() => ({
   fields: {
     quiet: QUIET,
     attached: toggle({ long: "attached", doc: ["Show only programs that have links."] }),
@@ -153,9 +153,9 @@ export const listPrograms = defineCommand({
       printList(session, answer, { quiet, noun, ids, text: renderProgramList });
     };
   },
-});
+}));
 
-export const listLinks = defineCommand({
+export const listLinks = defineCommand(() => ({
   fields: {
     quiet: QUIET,
     programId: ifGiven(PROGRAM_ID, { doc: ["Show only links of this program."] }),
@@ -208,4 +208,4 @@ export const listLinks = defineCommand({
       printList(session, answer, { quiet, noun, ids: answer.links.map((link) => link.id), text: renderLinkList });
     };
   },
-});
+}));

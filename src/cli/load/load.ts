@@ -215,7 +215,7 @@ export function loadRequest(source: Readonly<Record<string, unknown>>, values: L
 const loading = (source: Readonly<Record<string, unknown>>, values: Loaded, noun: boolean): Action =>
   asking("program/load", loadRequest(source, values, noun), renderLoad, values.quiet ? idsOf : null);
 
-export const loadFile = defineCommand({
+export const loadFile = defineCommand(() => ({
   fields: { programs: PROGRAMS, path: PATH, ...LOADED },
   examples: {
     "Load one program": [
@@ -241,9 +241,9 @@ export const loadFile = defineCommand({
   },
   noun: { words: ["path"] },
   prepare: ({ path, ...loaded }, noun) => loading({ file: path }, loaded, noun),
-});
+}));
 
-export const loadImage = defineCommand({
+export const loadImage = defineCommand(() => ({
   fields: { programs: PROGRAMS, url: IMAGE_URL, registryAuth: REGISTRY_AUTH, pullPolicy: PULL_POLICY, ...LOADED },
   examples: {
     "Load one program of an image, which is pulled unless it is cached": [
@@ -261,4 +261,4 @@ export const loadImage = defineCommand({
   },
   prepare: ({ url, registryAuth, pullPolicy, ...loaded }, noun) =>
     loading({ image: imageRequest({ url, registryAuth, pullPolicy }) }, loaded, noun),
-});
+}));

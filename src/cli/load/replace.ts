@@ -7,7 +7,7 @@ import { GLOBAL, MAP_ENTRIES, PATH, SET } from "./load.ts";
 
 const MAPS = ["keep", "new"] as const;
 
-export const replaceProgram = defineCommand({
+export const replaceProgram = defineCommand(() => ({
   description: [
     "Replaces loaded programs with those of the same names in a new object file or",
     "image. Their links stay, with their IDs, priorities and metadata, and so do their",
@@ -76,4 +76,4 @@ export const replaceProgram = defineCommand({
       quiet ? ({ replaced }) => replaced.flatMap(({ program }) => program.record?.program_id ?? []) : null,
     );
   },
-});
+}));

@@ -1,6 +1,7 @@
 import type { RunAnswer } from "../../domain/answer.ts";
+import { BpfmanError } from "../../errors/error.ts";
 import { ANY_TARGET, targetOf } from "../attach/hooks.ts";
-import { defineCommand, ifGiven, usageError, vary, type Values } from "../command.ts";
+import { defineCommand, ifGiven, vary, type Values } from "../command.ts";
 import { IMAGE_URL, imageRequest, PULL_POLICY, REGISTRY_AUTH } from "../image/fields.ts";
 import { METADATA } from "../labels.ts";
 import { parseSelector } from "../parse/pairs.ts";
@@ -45,9 +46,10 @@ function sourceOf({ path, programs, url, registryAuth, pullPolicy }: Values<type
     return { source: { image }, programs: [parseSelector(path), ...programs] };
   }
   if (programs.length > 0) return { source: { file: path }, programs };
-  throw usageError(
+  // What the object holds is the hint (run.ts).
+  throw new BpfmanError(
+    "INVALID_PROGRAM",
     '"bpfman run" needs the programs of the object to run: <TYPE>:<NAME> or <NAME>',
-    `"bpfman inspect ${path}" shows what the object has`,
   );
 }
 
@@ -55,7 +57,7 @@ function sourceOf({ path, programs, url, registryAuth, pullPolicy }: Values<type
 const idsOf = ({ programs, links }: RunAnswer): [number, number][] =>
   links.map(({ record }, index) => [programs[index]?.record?.program_id ?? 0, record.id]);
 
-export const run = defineCommand({
+export const run = defineCommand(() => ({
   description: [
     "Loads programs of an object file or an image and attaches each of them to a hook:",
     "all of them, or none. The options of the hook are those of `bpfman attach`; what a",
@@ -82,4 +84,4 @@ export const run = defineCommand({
       else session.print(answer, ({ links }, look) => links.map((link) => renderLink(link, look)).join("\n"));
     };
   },
-});
+}));

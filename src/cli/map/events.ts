@@ -47,7 +47,7 @@ const ENDING = [
   "has ended; with 130 on Ctrl-C and SIGTERM.",
 ];
 
-export const events = defineCommand({
+export const events = defineCommand(() => ({
   description: [
     "Prints what a program passes to user space through a ring buffer or perf buffer, a",
     "line of JSON for each event, as it comes. A line has the `event`, and where there are",
@@ -77,9 +77,9 @@ export const events = defineCommand({
         type: type.length === 0 ? null : type,
         integers: "digits",
       })),
-});
+}));
 
-export const trace = defineCommand({
+export const trace = defineCommand(() => ({
   description: [
     "Prints what programs print with bpf_printk, all of them, as it comes: the task on whose",
     "behalf the program ran, its PID, the CPU, the time in seconds, and the text. With",
@@ -100,9 +100,9 @@ export const trace = defineCommand({
     },
   },
   prepare: (request) => async (session) => void (await session.follow("trace", request, renderTraceLine)),
-});
+}));
 
-export const watch = defineCommand({
+export const watch = defineCommand(() => ({
   description: [
     "Prints what changes on this host, whoever changes it with bpfman: programs that are",
     "loaded and unloaded, links that are attached, changed and detached, chains. With",
@@ -111,16 +111,22 @@ export const watch = defineCommand({
     ...ENDING,
   ],
   fields: {
-    after: optional(
+    since: optional(
       {
-        long: "after",
+        long: "since",
+        aliases: ["after"],
         metavar: "SEQUENCE",
         doc: [
-          "Begin after the change of that number, with those that were made meanwhile.",
-          "Each line of JSON has its number as `sequence`.",
+          "Begin after the change of that number, with those that were made meanwhile; 0 for all",
+          "that are known. Each line of JSON has its number as `sequence`. If some after it are",
+          "not known any more, a warning says so: list what there is.",
         ],
       },
-      whole("after", { min: 0, max: Number.MAX_SAFE_INTEGER }),
+      whole("sequence", {
+        min: 0,
+        max: Number.MAX_SAFE_INTEGER,
+        seen: 'each line of "bpfman watch -o json" has its number as "sequence"; for a time, type "bpfman history --since 1h"',
+      }),
     ),
     count: COUNT,
     forMs: FOR,
@@ -129,7 +135,8 @@ export const watch = defineCommand({
     examples: {
       "See what is loaded and attached": "bpfman watch",
       "Wait until something changes": "bpfman watch --count 1 -o json",
+      "Go on after the last change that was seen": "bpfman watch --since 41 -o json",
     },
   },
   prepare: (how) => (session) => session.watch(how, (change) => `${printable(renderChange(change))}\n`),
-});
+}));

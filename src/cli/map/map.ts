@@ -27,7 +27,7 @@ const PROG = "prog";
 const wordOf = (word: string | null, raw: boolean, what: string): unknown =>
   word === null ? undefined : raw ? word : parseJsonWord(word, what);
 
-export const listMaps = defineCommand({
+export const listMaps = defineCommand(() => ({
   fields: {
     programId: ifGiven(PROGRAM_ID, {
       long: "program",
@@ -46,18 +46,18 @@ export const listMaps = defineCommand({
     const view = session.output === "json" ? "full" : "summary";
     session.print(await session.invoke("map/list", { ...request, view }), renderMapList);
   },
-});
+}));
 
-export const getMap = defineCommand({
+export const getMap = defineCommand(() => ({
   fields: { map: MAP },
   classic: {
     words: ["map"],
     examples: { "Show the types, size and users of a map": "bpfman map get 63178/counters" },
   },
   prepare: (request) => asking("map/get", request, renderMap),
-});
+}));
 
-export const dumpMap = defineCommand({
+export const dumpMap = defineCommand(() => ({
   description: [
     "Prints all entries of a map: a line of JSON for each, or with -o json a list.",
     "For a queue or stack, prints the next value and leaves it there.",
@@ -71,9 +71,9 @@ export const dumpMap = defineCommand({
     },
   },
   prepare: (request) => (session) => session.stream("map/dump", { ...request, integers: "digits" }),
-});
+}));
 
-export const lookupMap = defineCommand({
+export const lookupMap = defineCommand(() => ({
   description: [
     "Prints the value of one entry; with -o json, its key too.",
     "A queue or stack has no keys: its next value is printed, and stays there.",
@@ -89,9 +89,9 @@ export const lookupMap = defineCommand({
   },
   prepare: ({ key, ...request }) =>
     asking("map/lookup", { ...request, key: wordOf(key, request.raw, "key"), integers: "digits" }, renderEntryValue),
-});
+}));
 
-export const updateMap = defineCommand({
+export const updateMap = defineCommand(() => ({
   description: [
     "Writes one entry of a map. Members of structs that are not given become 0.",
     "A queue or stack has no keys: the value is added.",
@@ -146,9 +146,9 @@ export const updateMap = defineCommand({
         : { key: wordOf(key, raw, "key"), value: wordOf(value, raw, "value"), program };
     return asking("map/update", { ...request, ...entry, mode }, renderMapChange);
   },
-});
+}));
 
-export const deleteEntry = defineCommand({
+export const deleteEntry = defineCommand(() => ({
   fields: { map: MAP, key: KEY, raw: RAW, foreign: FOREIGN },
   classic: {
     words: ["map", "key"],
@@ -156,9 +156,9 @@ export const deleteEntry = defineCommand({
   },
   prepare: ({ key, ...request }) =>
     asking("map/delete", { ...request, key: wordOf(key, request.raw, "key") }, renderMapChange),
-});
+}));
 
-export const clearMap = defineCommand({
+export const clearMap = defineCommand(() => ({
   description: ["Deletes all entries of a map. The entries of an array are set to 0 instead."],
   fields: { map: MAP, foreign: FOREIGN },
   classic: {
@@ -166,4 +166,4 @@ export const clearMap = defineCommand({
     examples: { "Reset counters": "bpfman map clear 63178/counters" },
   },
   prepare: (request) => asking("map/clear", request, renderMapChange),
-});
+}));

@@ -52,7 +52,7 @@ const removingEach =
   async (session) =>
     session.print({ [key]: await forEachId(session, ids, (id, series) => run(session, id, series)) }, nothing);
 
-export const unload = defineCommand({
+export const unload = defineCommand(() => ({
   description: ["Unloads programs. Their links are detached first."],
   fields: {
     programIds: each(PROGRAM_ID, {
@@ -77,9 +77,9 @@ export const unload = defineCommand({
     removingEach("unloaded", programIds, (session, programId, series) =>
       session.invoke("program/unload", { programId, ignoreMissing }, { series }),
     ),
-});
+}));
 
-export const detach = defineCommand({
+export const detach = defineCommand(() => ({
   fields: {
     linkIds: each(LINK_ID, {
       doc: [
@@ -103,7 +103,7 @@ export const detach = defineCommand({
     removingEach("detached", linkIds, (session, linkId, series) =>
       session.invoke("link/detach", { linkId, ignoreMissing }, { series }),
     ),
-});
+}));
 
 const RECURSIVE = toggle({
   long: "recursive",
@@ -128,7 +128,7 @@ const deletingEach =
     session.print({ deleted, detached: answers.flatMap((answer) => answer.detached) }, nothing);
   };
 
-export const deletePrograms = defineCommand({
+export const deletePrograms = defineCommand(() => ({
   description: [
     "Deletes programs after detaching their links. Maps that other programs share",
     "stay until the last of these is deleted; --recursive deletes those first, and",
@@ -174,9 +174,9 @@ export const deletePrograms = defineCommand({
       session.invoke("program/delete", { programId, recursive }, { series }),
     );
   },
-});
+}));
 
-export const deleteLinks = defineCommand({
+export const deleteLinks = defineCommand(() => ({
   description: [
     "Deletes links, and programs that have no other link. With --recursive, programs",
     "that share the maps of such a program are deleted before it.",
@@ -198,4 +198,4 @@ export const deleteLinks = defineCommand({
     deletingEach(linkIds, "detached", (session, linkId, series) =>
       session.invoke("link/delete", { linkId, recursive }, { series }),
     ),
-});
+}));

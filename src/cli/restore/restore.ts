@@ -21,7 +21,7 @@ function parseForgotten(text: string, where: string): { readonly program: number
   });
 }
 
-export const restore = defineCommand({
+export const restore = defineCommand(() => ({
   description: [
     "Loads and attaches again what was there before the machine was restarted: the",
     "programs and links of the last boot that had any, except those of sessions.",
@@ -82,4 +82,4 @@ export const restore = defineCommand({
     const results = [...answer.programs, ...answer.links].map(({ result }) => result);
     if (results.includes("waiting")) session.exitWith(WAITING);
   },
-});
+}));

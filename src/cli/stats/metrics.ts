@@ -14,7 +14,7 @@ function parseOutput(text: string, where: string): string {
   );
 }
 
-export const metrics = defineCommand({
+export const metrics = defineCommand(() => ({
   description: [
     "Print metrics of everything that bpfman keeps, in Prometheus's text format: its",
     "programs, links, maps and chains, and changes that failed. With a file, write",
@@ -58,4 +58,4 @@ export const metrics = defineCommand({
           : `wrote ${answer.metrics.length} metrics to ${printable(answer.file)}\n`,
       );
   },
-});
+}));

@@ -47,7 +47,7 @@ const requestOf = ({ programIds, interval, members }: Given): Readonly<Record<st
   ...(interval === null ? {} : { intervalMs: interval }),
 });
 
-export const stats = defineCommand({
+export const stats = defineCommand(() => ({
   description: [
     "Count for a while how often programs run, how long that takes, and how much of",
     "a CPU they use.",
@@ -67,9 +67,9 @@ export const stats = defineCommand({
     },
   },
   prepare: (given) => asking("program/stats", requestOf(given), renderStats),
-});
+}));
 
-export const top = defineCommand({
+export const top = defineCommand(() => ({
   description: [
     "Show on a screen what programs cost, measured again and again.",
     "",
@@ -90,4 +90,4 @@ export const top = defineCommand({
     }
     await (await import("./top.ts")).showTop(session, requestOf(given));
   },
-});
+}));

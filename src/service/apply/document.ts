@@ -9,7 +9,12 @@ import {
 import { attachTarget, type AttachTarget } from "../requests/attach-request.ts";
 import { pullImageRequest } from "../requests/image-requests.ts";
 import { loadRequest, programSelector } from "../requests/load-request.ts";
-import { metadata, path, table, text } from "../requests/request-fields.ts";
+import * as fields from "../requests/request-fields.ts";
+
+const metadata = fields.metadata();
+const path = fields.path();
+const table = fields.table();
+const text = fields.text();
 
 const described = <Schema extends v.GenericSchema>(schema: Schema, description: string) =>
   v.pipe(schema, v.description(description));

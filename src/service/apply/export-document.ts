@@ -6,6 +6,7 @@ import {
   APPLICATION_KEY,
   applicationOf,
   type Metadata,
+  loadKey,
   NOUN_APPLICATION_KEY,
   type ProgramRecord,
 } from "../../domain/program.ts";
@@ -50,17 +51,7 @@ export function exportedObjects(host: Host, records: readonly ProgramRecord[]): 
         }
         return [attachmentOf(host, link, { record, iface: attachment?.interface ?? null, all })];
       });
-  const groups = Map.groupBy(records, (record) =>
-    JSON.stringify([
-      applicationOf(record.metadata),
-      record.createdAt.getTime(),
-      record.mapPinPath,
-      record.bytecodeDigest,
-      record.absoluteSourcePath,
-      record.image,
-    ]),
-  );
-  const objects = [...groups.values()].map((programs) => {
+  const objects = [...Map.groupBy(records, loadKey).values()].map((programs) => {
     const [first] = programs as [ProgramRecord];
     const application = applicationOf(first.metadata);
     const entry = compact({

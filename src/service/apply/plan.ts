@@ -9,6 +9,7 @@ import {
   applicationOf,
   EVERY_PROGRAM,
   type Metadata,
+  loadKey,
   NOUN_APPLICATION_KEY,
   type ProgramRecord,
   type ProgramSpec,
@@ -231,7 +232,8 @@ function findPrograms(host: Host, objects: readonly PlannedObject[]): void {
         if (slot.record !== null) continue;
         const candidates = pool.get(keyOf(desired.application, slot.spec.name, slot.spec.type)) ?? [];
         const fitting = candidates.filter((record) => fits(slot, record));
-        const found = fitting.find((record) => together !== null && isTogether(record, together)) ?? fitting[0];
+        const found =
+          fitting.find((record) => together !== null && loadKey(record) === loadKey(together)) ?? fitting[0];
         if (found === undefined) continue;
         slot.record = found;
         candidates.splice(candidates.indexOf(found), 1);
@@ -239,9 +241,6 @@ function findPrograms(host: Host, objects: readonly PlannedObject[]): void {
     }
   }
 }
-
-const isTogether = (a: ProgramRecord, b: ProgramRecord): boolean =>
-  a.mapPinPath === b.mapPinPath && a.createdAt.getTime() === b.createdAt.getTime();
 
 /** Returns what an apply has to do. Throws what can be found before the first effect. */
 export async function planApply(

@@ -25,7 +25,7 @@ type Wanted = Pick<UprobeTarget, "target" | "pid" | "containerPid"> & {
  * Reports whether a file name matches the requested library: `libc` is libc.so.6 and libc-2.31.so, but not
  * libcrypt.so.1.
  */
-export function isLibrary(fileName: string, wanted: string): boolean {
+function isLibrary(fileName: string, wanted: string): boolean {
   if (fileName === wanted) return true;
   const rest = fileName.startsWith(wanted) ? fileName.slice(wanted.length) : null;
   return rest !== null && (rest.startsWith(".so") || /^-[0-9.]+\.so/.test(rest));

@@ -1,6 +1,8 @@
 /** Derives the location of a chain from its links. */
 import { type DispatcherKey, dispatcherTypeOf } from "../../domain/dispatcher.ts";
 import type { ChainDetails, Direction } from "../../domain/link.ts";
+import { BpfmanError } from "../../errors/error.ts";
+import type { Host } from "../../platform/host.ts";
 import type { TcHook } from "../../platform/kernel.ts";
 
 /** A hook, with the interface name and namespace path it was found by. */
@@ -31,7 +33,31 @@ export const placeName = ({ key, interface: name }: ChainPlace): string =>
 
 const directionOf = (key: DispatcherKey): Direction => (key.type === "tc-egress" ? "egress" : "ingress");
 
-/** Returns the hook in the form the kernel port takes; its direction is irrelevant for XDP. */
-export const kernelHook = ({ key, netns, interface: name }: ChainPlace): TcHook => {
-  return { netns, ifindex: key.ifindex, interface: name, direction: directionOf(key) };
-};
+/**
+ * Returns the hook in the form the kernel port takes; its direction is irrelevant for XDP. The chain may have been made from
+ * another namespace than the caller's, or its path may lead to another one by now, where the same index is somebody else's
+ * interface. Throws NETNS_NOT_FOUND if its namespace is not to be found.
+ */
+export function kernelHook(host: Host, place: ChainPlace): TcHook {
+  const { key, interface: name } = place;
+  return { netns: netnsOf(host, place), ifindex: key.ifindex, interface: name, direction: directionOf(key) };
+}
+
+function netnsOf({ network }: Host, place: ChainPlace): string | null {
+  const { netns, key } = place;
+  let failure: unknown = null;
+  try {
+    if (network.namespaceId(netns) === key.nsid) return netns;
+  } catch (thrown) {
+    if (!(thrown instanceof BpfmanError) || thrown.code !== "NETNS_NOT_FOUND") throw thrown;
+    failure = thrown;
+  }
+  const path = network.pathTo(key.nsid);
+  if (path !== null) return path;
+  if (failure !== null) throw failure;
+  const why = netns === null ? "no name or process leads to it" : `"${netns}" is now a different network namespace`;
+  throw new BpfmanError("NETNS_NOT_FOUND", `find network namespace ${key.nsid} of ${placeName(place)}: ${why}`, {
+    details: { netns, nsid: key.nsid },
+    hint: null,
+  });
+}

@@ -201,7 +201,7 @@ export function removeAtRest(host: Host, directory: string): void {
 }
 
 /** Removes the pins of a revision that no longer runs. On failure, the next change removes them. */
-export function removeRevision(host: Host, record: DispatcherRecord, context: Context): void {
+function removeRevision(host: Host, record: DispatcherRecord, context: Context): void {
   if (record.revision === 0) return;
   try {
     removeAtRest(host, host.pins.paths.revision(record, record.revision));

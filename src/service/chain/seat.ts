@@ -51,7 +51,6 @@ function xdpSeat(
   const path = host.pins.paths.xdpLink(place.key);
   /** A pin at that path is only bpfman's if it was recorded beforehand. */
   const recorded = (): Pin | null => host.store.recordedPins(path)[0] ?? null;
-  const hook = { netns: place.netns, ifindex: place.key.ifindex, interface: place.interface };
   return {
     occupy(program) {
       const { link, mode } = attachInMode(program);
@@ -91,6 +90,7 @@ function xdpSeat(
    * and generic mode if the driver does not support that.
    */
   function attachInMode(program: Pin): { readonly link: AttachedLink; readonly mode: XdpMode } {
+    const hook = kernelHook(host, place);
     const configured = host.config.interfaces.get(place.interface)?.xdpMode ?? null;
     const wanted = asked ?? record.mode ?? configured ?? "drv";
     try {
@@ -106,22 +106,21 @@ function xdpSeat(
 }
 
 function tcSeat(host: Host, { place, record }: { readonly place: ChainPlace; readonly record: TcRecord }): Seat {
-  const hook = kernelHook(place);
   const { type, filter } = record;
   return {
     occupy(program) {
-      host.kernel.attachTc(program, hook, filter);
+      host.kernel.attachTc(program, kernelHook(host, place), filter);
       return { type, filter };
     },
     swap(old, next) {
-      requireNamespace(host, place);
+      const hook = kernelHook(host, place);
       const runs = host.kernel.tcFilterProgram(hook, filter);
       // Unlike BPF_LINK_UPDATE, netlink has no conditional replace.
       if (runs !== null && runs !== old.id) throw filterTaken(place, { runs, expected: old.id });
       host.kernel.replaceTc(next, hook, filter);
     },
-    running: () => host.kernel.tcFilterProgram(hook, filter),
-    leave: () => void host.kernel.detachTc(hook, filter),
+    running: () => host.kernel.tcFilterProgram(kernelHook(host, place), filter),
+    leave: () => void host.kernel.detachTc(kernelHook(host, place), filter),
   };
 }
 
@@ -135,21 +134,10 @@ const filterTaken = (place: ChainPlace, programs: { readonly runs: number; reado
     },
   );
 
-/**
- * A deleted namespace may have a successor at its path, where a filter at the same place belongs to somebody else.
- * Throws NETNS_NOT_FOUND. The caller's own namespace has no path and is not checked.
- */
-function requireNamespace(host: Host, { key, netns }: ChainPlace): void {
-  if (netns === null || host.network.namespaceId(netns) === key.nsid) return;
-  throw new BpfmanError("NETNS_NOT_FOUND", `"${netns}" is now a different network namespace`, {
-    details: { netns, nsid: key.nsid },
-  });
-}
-
 /** Chooses a filter for a hook that has none yet: at bpfman's priority, the first unused handle. */
 export function chooseFilter(host: Host, place: ChainPlace): FilterRef | null {
   if (place.key.type === "xdp") return null;
-  const hook = kernelHook(place);
+  const hook = kernelHook(host, place);
   for (let handle = 1; handle <= TC_HANDLES_MAX; handle++) {
     const filter = { priority: TC_PRIORITY, handle };
     if (host.kernel.tcFilterProgram(hook, filter) === null) return filter;

@@ -62,7 +62,7 @@ const endsTheSame = ({ details, proceedOn }: Member): boolean =>
 
 function runsAsWellAlone(host: Host, { place, filter }: Wanted, member: Member): boolean {
   if (host.config.dispatcher.alone === "chain" || !endsTheSame(member)) return false;
-  return filter === null || !host.kernel.hasTcFilterBehind(kernelHook(place), filter);
+  return filter === null || !host.kernel.hasTcFilterBehind(kernelHook(host, place), filter);
 }
 
 const full = (place: ChainPlace): BpfmanError =>

@@ -59,7 +59,9 @@ function checkChain(
   };
   if (reason === "interface-gone" || reason === "namespace-gone") {
     const gone =
-      reason === "interface-gone" ? "which no longer exists" : `whose namespace no longer is at ${record.netns}`;
+      reason === "interface-gone"
+        ? "which no longer exists"
+        : `whose namespace ${record.netns === null ? "is not to be found" : `no longer is at ${record.netns}`}`;
     const what = `${links} ran on ${name}, ${gone}`;
     return [finding("hook-gone", what, { ...evidence, reason }, { mend: forgetting })];
   }
@@ -96,7 +98,7 @@ function ownLink(host: Host, record: DispatcherRecord): ProgramId | null {
 
 /** Returns the program on the hook: in bpfman's link or filter, or else anybody's. */
 function running(host: Host, { record, place }: Chain): ProgramId | null {
-  const hook = kernelHook(place);
+  const hook = kernelHook(host, place);
   if (record.type !== "xdp") return host.kernel.tcFilterProgram(hook, record.filter);
   return ownLink(host, record) ?? host.kernel.xdpHolder(hook)?.program ?? null;
 }

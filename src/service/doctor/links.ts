@@ -64,8 +64,9 @@ export function checkLinks(host: Host, { links }: Rows, context: Context): Found
       return [finding("hook-gone", what, { ...evidence, netns: details.netns }, { mend: forgetting })];
     }
     const where = "interface" in details ? details.interface : "path" in details ? details.path : "";
-    if (attachment?.present === false && attachment.reason === "interface-gone") {
-      const what = `link ${id} is on ${where}, which no longer exists`;
+    const isNamespace = attachment?.reason === "namespace-gone";
+    if (attachment?.present === false && (isNamespace || attachment.reason === "interface-gone")) {
+      const what = `link ${id} is on ${where}, ${isNamespace ? "whose network namespace" : "which"} no longer exists`;
       return [
         finding("hook-gone", what, { ...evidence, interface: where, reason: attachment.reason }, { mend: forgetting }),
       ];

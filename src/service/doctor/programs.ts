@@ -35,7 +35,7 @@ function checkObject(host: Host, record: ProgramRecord, context: Context): Found
   if (host.kernel.program(id) === null) {
     const forget = async (): Promise<void> => {
       for (const link of host.store.links(id)) await removeLink(host, { record: link, state: "ready" }, context);
-      await removeProgram(host, { record, state: "ready" }, mapUsers(host), context);
+      await removeProgram(host, { record, state: "ready" }, mapUsers(host, [record]), context);
     };
     const mend = { stage: "programs", action: `forget ${nameOf(record)} and its links`, run: forget } as const;
     return [

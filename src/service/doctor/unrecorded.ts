@@ -10,7 +10,7 @@ import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
 import type { PinnedHandle } from "../../platform/kernel.ts";
 import type { RowCopy } from "../../platform/store.ts";
-import { placeOf, sameKey } from "../chain/place.ts";
+import { kernelHook, placeOf, sameKey } from "../chain/place.ts";
 import { removeAtRest } from "../chain/rebuild.ts";
 import type { Context } from "../operation.ts";
 import type { Plan } from "../plan.ts";
@@ -56,13 +56,9 @@ function isOnHook(host: Host, record: DispatcherRecord): boolean {
   if (record.type === "xdp") {
     return record.kernelLinkId !== null && isThere(host, linkPin(host.pins.paths.xdpLink(record), record.kernelLinkId));
   }
-  const { netns, ifindex, type, nsid, filter, programId: program } = record;
-  const direction = type === "tc-egress" ? "egress" : "ingress";
+  const { interface: name, netns, filter, programId: program } = record;
   try {
-    return (
-      host.network.namespaceId(netns) === nsid &&
-      host.kernel.tcFilterProgram({ netns, ifindex, direction }, filter) === program
-    );
+    return host.kernel.tcFilterProgram(kernelHook(host, { key: record, interface: name, netns }), filter) === program;
   } catch (thrown) {
     if (thrown instanceof BpfmanError) return false;
     throw thrown;

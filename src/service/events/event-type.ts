@@ -60,7 +60,7 @@ export function usersOf(host: Host, { id, programs }: KnownMap): KernelProgram[]
 const refuse = (reason: string): BpfmanError => new BpfmanError("INVALID_OBJECT", reason);
 
 /** How many bytes an event of a type has in the buffer: that of a perf buffer is padded, with the size in front, to 8 bytes. */
-export const eventBytes = ({ bytes }: ValueType, isRing: boolean): number =>
+const eventBytes = ({ bytes }: ValueType, isRing: boolean): number =>
   isRing ? bytes : Math.ceil((bytes + 4) / 8) * 8 - 4;
 
 /**

@@ -87,7 +87,7 @@ function flagsKept({ type, flags }: Pick<ObjectMap, "type" | "flags">): number {
 const hex = (flags: number): string => `0x${flags.toString(16)}`;
 
 /** Differences in what the kernel stores of a map, which is what libbpf compares before it uses a pinned one. */
-export function shapeDifferences(wanted: ObjectMap, there: KernelMap): ShapeDifference[] {
+function shapeDifferences(wanted: ObjectMap, there: KernelMap): ShapeDifference[] {
   const same = (asked: number | null, found: number): boolean => open(asked) || asked === found;
   const fields: readonly [same: boolean, ShapeDifference][] = [
     [wanted.type === there.type, { field: "type", object: mapTypeJson(wanted.type), kernel: mapTypeJson(there.type) }],

@@ -48,7 +48,7 @@ export function knownMaps(records: readonly ProgramRecord[]): ReadonlyMap<MapId,
 export const stranger = (id: MapId, name: string): KnownMap => ({ id, name, programs: [], pins: [], managed: false });
 
 const missing = (named: string, hint: string): BpfmanError =>
-  new BpfmanError("MAP_NOT_FOUND", `no map "${named}"`, { details: { map: named }, hint });
+  new BpfmanError("MAP_NOT_FOUND", `no map "${named}"`, { details: { map: named, named }, hint });
 
 const SEE_LIST = 'see "bpfman map list --all"';
 

@@ -60,4 +60,9 @@ const clearMap = (host: Host, request: ClearMapRequest, context: Context): Promi
     return { map_id: known.id, name: known.name, changed };
   });
 
-export const implementation = operation({ request: clearMapRequest, run: clearMap });
+export const implementation = operation({
+  get request() {
+    return clearMapRequest();
+  },
+  run: clearMap,
+});

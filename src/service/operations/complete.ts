@@ -23,11 +23,11 @@ const completeRequest = v.strictObject({
   what: v.picklist(LIVE_VALUES),
   prefix: v.pipe(v.string(), v.maxLength(NAME_CHARS_MAX)),
   /** The namespace of the interfaces; null for the caller's own. */
-  netns: v.optional(v.nullable(path), null),
+  netns: v.optional(v.nullable(path()), null),
   /** The object file of the programs or variables, the target of the functions, or the source of the events. */
-  file: v.optional(v.nullable(path), null),
+  file: v.optional(v.nullable(path()), null),
   /** The program whose kind of hook to complete. */
-  programId: v.optional(v.nullable(idOrName), null),
+  programId: v.optional(v.nullable(idOrName()), null),
   /** The kind of hook that programs must fit; null for all programs. */
   attachKind: v.optional(v.nullable(v.picklist(ATTACH_KINDS)), null),
 });
@@ -238,4 +238,4 @@ function complete(host: Host, request: CompleteRequest): CompleteAnswer {
   return { values };
 }
 
-export const implementation = operation({ request: completeRequest, run: complete });
+export const implementation = operation({ request: completeRequest, skims: () => true, run: complete });

@@ -16,4 +16,9 @@ const deleteEntry = (host: Host, request: DeleteEntryRequest, context: Context):
     return { map_id: known.id, name: known.name, changed: 1 };
   });
 
-export const implementation = operation({ request: deleteEntryRequest, run: deleteEntry });
+export const implementation = operation({
+  get request() {
+    return deleteEntryRequest();
+  },
+  run: deleteEntry,
+});

@@ -20,10 +20,15 @@ async function deleteLink(host: Host, request: DeleteLinkRequest, context: Conte
   const programs: ProgramRecord[] = program !== null && isLast ? withDependants(host, program, request) : [];
   context.note({ programs: [link.programId], place: placeInBrief(link.details) });
   for (const each of programs) requireNotReplaced(host, each, programs);
-  const users = mapUsers(host);
+  const users = mapUsers(host, programs);
   for (const each of programs) requireOwnPins(host, each, users);
   await removeLink(host, { record: link, state: "ready" }, context);
   return deletePrograms(host, programs, [link.id], context);
 }
 
-export const implementation = operation({ request: deleteLinkRequest, run: deleteLink });
+export const implementation = operation({
+  get request() {
+    return deleteLinkRequest();
+  },
+  run: deleteLink,
+});

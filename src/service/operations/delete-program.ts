@@ -44,4 +44,9 @@ function unmount(host: Host, context: Context): boolean {
   return true;
 }
 
-export const implementation = operation({ request: deleteProgramRequest, run: deleteProgram });
+export const implementation = operation({
+  get request() {
+    return deleteProgramRequest();
+  },
+  run: deleteProgram,
+});

@@ -24,4 +24,9 @@ async function detach(host: Host, request: DetachRequest, context: Context): Pro
   return { link_id: id, detached: true };
 }
 
-export const implementation = operation({ request: detachRequest, run: detach });
+export const implementation = operation({
+  get request() {
+    return detachRequest();
+  },
+  run: detach,
+});

@@ -103,4 +103,9 @@ const dumpMap = (host: Host, request: DumpMapRequest, { sink, signal }: Context)
     return { map_id, entries: [], next: null };
   });
 
-export const implementation = operation({ request: dumpMapRequest, run: dumpMap });
+export const implementation = operation({
+  get request() {
+    return dumpMapRequest();
+  },
+  run: dumpMap,
+});

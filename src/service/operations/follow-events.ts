@@ -157,4 +157,9 @@ async function followEvents(host: Host, request: FollowEventsRequest, context: C
   }
 }
 
-export const implementation = operation({ request: followEventsRequest, run: followEvents });
+export const implementation = operation({
+  get request() {
+    return followEventsRequest();
+  },
+  run: followEvents,
+});

@@ -4,6 +4,8 @@ import { linkIdOf, requireLink } from "../require-record.ts";
 import { getLinkRequest } from "../requests/link-requests.ts";
 
 export const implementation = operation({
-  request: getLinkRequest,
+  get request() {
+    return getLinkRequest();
+  },
   run: (host, request, context) => linkAnswer(host, requireLink(host, linkIdOf(host, request.linkId, context))),
 });

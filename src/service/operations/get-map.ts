@@ -16,4 +16,9 @@ const getMap = (host: Host, { map: named }: GetMapRequest): Promise<MapStatusAns
     }),
   );
 
-export const implementation = operation({ request: getMapRequest, run: getMap });
+export const implementation = operation({
+  get request() {
+    return getMapRequest();
+  },
+  run: getMap,
+});

@@ -19,4 +19,9 @@ function getProgram(host: Host, request: GetProgramRequest, context: Context): P
   return answer;
 }
 
-export const implementation = operation({ request: getProgramRequest, run: getProgram });
+export const implementation = operation({
+  get request() {
+    return getProgramRequest();
+  },
+  run: getProgram,
+});

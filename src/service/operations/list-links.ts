@@ -49,4 +49,10 @@ function listLinks(host: Host, request: ListLinksRequest, context: Context): Lin
   return { links };
 }
 
-export const implementation = operation({ request: listLinksRequest, run: listLinks });
+export const implementation = operation({
+  get request() {
+    return listLinksRequest();
+  },
+  skims: () => true,
+  run: listLinks,
+});

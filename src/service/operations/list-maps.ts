@@ -47,4 +47,9 @@ function listMaps(host: Host, { programId: named, all, view }: ListMapsRequest, 
   return { maps: ids.flatMap((id) => statusOf(host, { id, known: known.get(id), users: users?.get(id) }, view)) };
 }
 
-export const implementation = operation({ request: listMapsRequest, run: listMaps });
+export const implementation = operation({
+  get request() {
+    return listMapsRequest();
+  },
+  run: listMaps,
+});

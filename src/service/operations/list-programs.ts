@@ -95,4 +95,10 @@ function listPrograms(host: Host, request: ListProgramsRequest): ProgramListAnsw
   return { programs: [...ours, ...foreign(host, request)].sort((a, b) => a.program_id - b.program_id) };
 }
 
-export const implementation = operation({ request: listProgramsRequest, run: listPrograms });
+export const implementation = operation({
+  get request() {
+    return listProgramsRequest();
+  },
+  skims: ({ view, all }) => view === "summary" && !all,
+  run: listPrograms,
+});

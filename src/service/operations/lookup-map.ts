@@ -36,4 +36,9 @@ const lookupMap = (host: Host, request: LookupMapRequest): Promise<MapLookupAnsw
     return mapKind(map.open.map).shape === "filter" ? filtered(map, request.key) : lookUp(map, request);
   });
 
-export const implementation = operation({ request: lookupMapRequest, run: lookupMap });
+export const implementation = operation({
+  get request() {
+    return lookupMapRequest();
+  },
+  run: lookupMap,
+});

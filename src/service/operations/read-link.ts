@@ -68,4 +68,9 @@ async function readLink(host: Host, request: ReadLinkRequest, context: Context):
   }
 }
 
-export const implementation = operation({ request: readLinkRequest, run: readLink });
+export const implementation = operation({
+  get request() {
+    return readLinkRequest();
+  },
+  run: readLink,
+});

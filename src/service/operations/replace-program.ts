@@ -36,8 +36,8 @@ async function prepare(sources: Sources, request: ReplaceProgramRequest, context
   return { programIds, maps, load: await fetchImage(sources, { ...given, ...rest }, context) };
 }
 
-/** What programs of one load have in common. */
-const loadOf = ({ mapPinPath, metadata, globals }: ProgramRecord): string =>
+/** What programs can be loaded with: those of one load, and those that were loaded one by one to share maps. */
+const settingOf = ({ mapPinPath, metadata, globals }: ProgramRecord): string =>
   JSON.stringify([mapPinPath, metadata, Object.entries(globals).map(([name, bytes]) => [name, bytes.toHex()])]);
 
 function groupsOf(host: Host, input: ReplaceInput, context: Context): Group[] {
@@ -47,7 +47,7 @@ function groupsOf(host: Host, input: ReplaceInput, context: Context): Group[] {
     const old = requireProgram(host, id);
     context.requireCapabilities(capabilitiesOf(old.type), `replacing ${factsOf(old.type).display} program`);
     const same = groups.find((group) =>
-      group.every((other) => loadOf(other) === loadOf(old) && other.name !== old.name),
+      group.every((other) => settingOf(other) === settingOf(old) && other.name !== old.name),
     );
     if (same === undefined) groups.push([old]);
     else same.push(old);

@@ -54,4 +54,9 @@ async function trace(host: Host, request: TraceRequest, context: Context): Promi
   }
 }
 
-export const implementation = operation({ request: traceRequest, run: trace });
+export const implementation = operation({
+  get request() {
+    return traceRequest();
+  },
+  run: trace,
+});

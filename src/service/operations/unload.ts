@@ -25,7 +25,7 @@ async function unload(host: Host, request: UnloadRequest, context: Context): Pro
   }
   const links = host.store.links(id);
   context.note({ links: links.map((link) => link.id) });
-  const users = mapUsers(host);
+  const users = mapUsers(host, [program]);
   requireNotReplaced(host, program);
   requireOwnPins(host, program, users);
   for (const record of links) await removeLink(host, { record, state: "ready" }, context);
@@ -33,4 +33,9 @@ async function unload(host: Host, request: UnloadRequest, context: Context): Pro
   return { program_id: id, detached: links.map((link) => link.id), unloaded: true };
 }
 
-export const implementation = operation({ request: unloadRequest, run: unload });
+export const implementation = operation({
+  get request() {
+    return unloadRequest();
+  },
+  run: unload,
+});

@@ -63,4 +63,9 @@ export async function updateLink(host: Host, request: UpdateLinkRequest, context
   return linkAnswer(host, requireLink(host, link.id));
 }
 
-export const implementation = operation({ request: updateLinkRequest, run: updateLink });
+export const implementation = operation({
+  get request() {
+    return updateLinkRequest();
+  },
+  run: updateLink,
+});

@@ -51,4 +51,9 @@ function requireBoth({ open, known }: TypedMap, { key, value, program }: UpdateM
   );
 }
 
-export const implementation = operation({ request: updateMapRequest, run: updateMap });
+export const implementation = operation({
+  get request() {
+    return updateMapRequest();
+  },
+  run: updateMap,
+});

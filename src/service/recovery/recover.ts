@@ -36,7 +36,7 @@ export async function recover(
   context: Context,
   isOver: (owner: ProcessIdentity) => boolean = host.processes.hasEnded,
 ): Promise<void> {
-  host.pins.prepare();
+  const wasUnmounted = host.pins.prepare();
   if (isIntact(host, listedOnce(host))) return;
   const finish = startEntry(host, context);
   const found = host.store.brief();
@@ -65,7 +65,7 @@ export async function recover(
     );
   }
   if (unpinned.length > 0) rows = host.store.brief();
-  warnOfLost(unpinned, rows, context);
+  warnOfLost(goneSince(unpinned, rows), wasUnmounted, context);
   const gone = goneSince(found, rows);
   report(gone, context, () => finish(BY_ITSELF.recovery, "ok", gone));
   lookForStrays(host, list, rows, context);
@@ -97,8 +97,13 @@ function goneSince(before: readonly RowInBrief[], now: readonly RowInBrief[]): G
 }
 
 /** Somebody removed the pins, or the bpffs: users should know. */
-function warnOfLost(unpinned: readonly RowInBrief[], now: readonly RowInBrief[], { log }: Context): void {
-  const { programs, links } = goneSince(unpinned, now);
+function warnOfLost({ programs, links }: Gone, wasUnmounted: boolean, { log }: Context): void {
+  if (wasUnmounted && programs.length > 0) {
+    log.warn(
+      "the BPF file system with the pins was not mounted here any more; a shell of its own mounts, " +
+        'as "ip netns exec" and "unshare --mount" start one, takes it along: use --netns, or nsenter --net',
+    );
+  }
   for (const [what, ids] of Object.entries({ programs, links })) {
     if (ids.length > 0) log.warn(`${what} that lost their pins are gone; forgetting ${inBrief(ids)}`);
   }

@@ -41,7 +41,7 @@ export async function deletePrograms(
   context: Context,
 ): Promise<DeleteAnswer> {
   for (const program of programs) requireNotReplaced(host, program, programs);
-  const users = mapUsers(host);
+  const users = mapUsers(host, programs);
   const deleted: ProgramId[] = [];
   const detached = [...before];
   try {

@@ -20,11 +20,17 @@ interface Uses {
   readonly unclear: Set<ProgramId>;
 }
 
-function readUses(host: Host): Uses {
+/** Where its maps are pinned: in a directory of its own or of a program before it, and in that of shared ones. */
+const directoriesOf = ({ mapPinPath, maps }: ProgramRecord): string[] => [
+  ...new Set([mapPinPath, ...maps.flatMap(({ pinPath }) => pinPath?.slice(0, pinPath.lastIndexOf("/")) ?? [])]),
+];
+
+/** Of all programs, or as far as they share something with that one. */
+function readUses(host: Host, near: ProgramRecord | null): Uses {
   const users = new Map<string, Set<ProgramId>>();
   const used = new Map<ProgramId, readonly string[]>();
   const unclear = new Set<ProgramId>();
-  for (const { id, mapPinPath, mapPins } of host.store.mapUses()) {
+  for (const { id, mapPinPath, mapPins } of host.store.mapUses(near === null ? undefined : directoriesOf(near))) {
     if (mapPins === null) unclear.add(id);
     const paths = [mapPinPath, ...(mapPins ?? [])];
     used.set(id, paths);
@@ -33,23 +39,26 @@ function readUses(host: Host): Uses {
   return { users, used, unclear };
 }
 
-export function mapUsers(host: Host): MapUsers {
+/** `programs` are those that may be asked about, if that is known: for a single one, little is read. */
+export function mapUsers(host: Host, programs: readonly ProgramRecord[] | null = null): MapUsers {
   let read: Uses | null = null;
-  const uses = (): Uses => {
-    read ??= readUses(host);
+  const uses = ({ id }: Pick<ProgramRecord, "id">): Uses => {
+    if (programs?.every((each) => each.id !== id)) throw new Error(`not asked about program ${id}`);
+    read ??= readUses(host, programs?.length === 1 ? (programs[0] ?? null) : null);
     return read;
   };
   const hasOthers = (ids: ReadonlySet<ProgramId> | undefined, id: ProgramId): boolean =>
     ids !== undefined && ids.size > (ids.has(id) ? 1 : 0);
   return {
-    pinsToRemove({ id, maps }) {
+    pinsToRemove(program) {
+      const { id, maps } = program;
       const own = maps.filter(({ pinPath, foreign }) => pinPath !== null && !foreign);
-      if (own.length === 0 || hasOthers(uses().unclear, id)) return [];
+      if (own.length === 0 || hasOthers(uses(program).unclear, id)) return [];
       return own.flatMap(({ id: map, pinPath }) =>
-        pinPath === null || hasOthers(uses().users.get(pinPath), id) ? [] : mapPin(pinPath, map),
+        pinPath === null || hasOthers(uses(program).users.get(pinPath), id) ? [] : mapPin(pinPath, map),
       );
     },
-    shareDirectory: ({ id, mapPinPath }) => hasOthers(uses().users.get(mapPinPath), id),
+    shareDirectory: (program) => hasOthers(uses(program).users.get(program.mapPinPath), program.id),
     forget(id) {
       for (const path of read?.used.get(id) ?? []) read?.users.get(path)?.delete(id);
       read?.unclear.delete(id);

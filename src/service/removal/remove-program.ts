@@ -29,11 +29,12 @@ const ownPins = (program: ProgramRecord, users: MapUsers): Pin[] => [
  * unload half done. Throws STATE_CONFLICT.
  */
 export function requireOwnPins(host: Host, program: ProgramRecord, users: MapUsers): void {
-  const links = host.store.links(program.id).flatMap(({ pinPath, kernelLinkId }) =>
+  const pins = ownPins(program, users);
+  for (const { pinPath, kernelLinkId } of host.store.links(program.id)) {
     // A TC filter has no pin.
-    pinPath === "" || kernelLinkId === null ? [] : linkPin(pinPath, kernelLinkId),
-  );
-  requireOwn(host, [...ownPins(program, users), ...links]);
+    if (pinPath !== "" && kernelLinkId !== null) pins.push(linkPin(pinPath, kernelLinkId));
+  }
+  requireOwn(host, pins);
 }
 
 /**

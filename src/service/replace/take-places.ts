@@ -106,7 +106,7 @@ export function settlePlaces(host: Host, moved: readonly Pair[], maps: ReplacePr
 export async function removeReplaced(host: Host, old: ProgramRecord, context: Context): Promise<void> {
   const going = { ...context, signal: new AbortController().signal };
   try {
-    await removeProgram(host, { record: old, state: "removing" }, mapUsers(host), going);
+    await removeProgram(host, { record: old, state: "removing" }, mapUsers(host, [old]), going);
   } catch (cause) {
     context.log.warn(`program ${old.id} was replaced, and is still there`, { reason: reasonOf(cause) });
   }

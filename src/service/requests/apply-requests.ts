@@ -1,6 +1,9 @@
 import * as v from "valibot";
 import { DOCUMENT_BYTES_MAX, DOCUMENT_FILES_MAX } from "../../domain/limits.ts";
-import { path, text } from "./request-fields.ts";
+import * as fields from "./request-fields.ts";
+
+const path = fields.path();
+const text = fields.text();
 
 /** A document: a file or a directory of such, or its text. */
 const document = v.pipe(

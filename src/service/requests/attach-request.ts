@@ -3,18 +3,18 @@ import { TC_ACTIONS, XDP_ACTIONS } from "../../domain/actions.ts";
 import { XDP_MODES } from "../../domain/config.ts";
 import { ALTERNATIVE_NAME_CHARS_MAX } from "../../domain/limits.ts";
 import { CGROUP_PRIORITY_DEFAULT, DIRECTIONS, NETFILTER_HOOKS, NETFILTER_PROTOCOLS } from "../../domain/link.ts";
-import {
-  count,
-  idOrName,
-  mapName,
-  metadata,
-  name,
-  offset,
-  path,
-  pid,
-  priority,
-  signedPriority,
-} from "./request-fields.ts";
+import * as fields from "./request-fields.ts";
+
+const count = fields.count();
+const idOrName = fields.idOrName();
+const mapName = fields.mapName();
+const metadata = fields.metadata();
+const name = fields.name();
+const offset = fields.offset();
+const path = fields.path();
+const pid = fields.pid();
+const priority = fields.priority();
+const signedPriority = fields.signedPriority();
 
 const network = {
   iface: v.pipe(v.string(), v.minLength(1), v.maxLength(ALTERNATIVE_NAME_CHARS_MAX)),

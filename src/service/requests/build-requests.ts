@@ -2,7 +2,9 @@ import * as v from "valibot";
 import { PLATFORMS } from "../../domain/bytecode-slot.ts";
 import { CONTAINER_TOOLS } from "../../domain/container-tool.ts";
 import { IMAGE_REFERENCE_CHARS_MAX } from "../../domain/limits.ts";
-import { path } from "./request-fields.ts";
+import * as fields from "./request-fields.ts";
+
+const path = fields.path();
 
 const platformFile = v.strictObject({
   platform: v.picklist(PLATFORMS),

@@ -1,6 +1,8 @@
 import * as v from "valibot";
 import { OPERATIONS_MAX } from "../../domain/limits.ts";
-import { idOrName } from "./request-fields.ts";
+import * as fields from "./request-fields.ts";
+
+const idOrName = fields.idOrName();
 
 export const historyRequest = v.strictObject({
   /** Only what was about this program, which may be long gone. */

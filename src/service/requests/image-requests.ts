@@ -1,7 +1,9 @@
 import * as v from "valibot";
 import { IDENTITY_CHARS_MAX, REGISTRY_FIELD_CHARS_MAX, TRUSTED_SIGNERS_MAX } from "../../domain/limits.ts";
 import { PULL_POLICIES } from "../../domain/program.ts";
-import { path } from "./request-fields.ts";
+import * as fields from "./request-fields.ts";
+
+const path = fields.path();
 
 const POLICY = `a pull policy is ${PULL_POLICIES.join(", ")}, in any letter case`;
 

@@ -2,7 +2,16 @@ import * as v from "valibot";
 import { MAP_ENTRIES_MAX, PROGRAMS_PER_LOAD_MAX } from "../../domain/limits.ts";
 import { PROGRAM_TYPES } from "../../domain/kinds.ts";
 import { pullImageRequest } from "./image-requests.ts";
-import { id, idOrName, metadata, name, objectBytes, path, table, text } from "./request-fields.ts";
+import * as fields from "./request-fields.ts";
+
+const id = fields.id();
+const idOrName = fields.idOrName();
+const metadata = fields.metadata();
+const name = fields.name();
+const objectBytes = fields.objectBytes();
+const path = fields.path();
+const table = fields.table();
+const text = fields.text();
 
 /** The name `all`, without a type, stands for every program of the object, unless one is called that. */
 export const programSelector = v.strictObject({

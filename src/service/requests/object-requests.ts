@@ -2,7 +2,10 @@ import * as v from "valibot";
 import { CHECK_FILES_MAX, PROGRAMS_PER_LOAD_MAX, TOLERANCE_PERCENT_MAX } from "../../domain/limits.ts";
 import { inspectImageRequest } from "./image-requests.ts";
 import { globalData, globals, programSelector } from "./load-request.ts";
-import { objectBytes, path } from "./request-fields.ts";
+import * as fields from "./request-fields.ts";
+
+const objectBytes = fields.objectBytes();
+const path = fields.path();
 
 const TOLERANCE = `a percentage from 0 to ${TOLERANCE_PERCENT_MAX}`;
 

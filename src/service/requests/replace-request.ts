@@ -1,7 +1,9 @@
 import * as v from "valibot";
 import { PROGRAMS_PER_LOAD_MAX } from "../../domain/limits.ts";
 import { globalData, globals, loadRequest } from "./load-request.ts";
-import { idOrName } from "./request-fields.ts";
+import * as fields from "./request-fields.ts";
+
+const idOrName = fields.idOrName();
 
 /** New bytecode in the place of programs, which the object has under the same names. */
 export const replaceProgramRequest = v.strictObject({

@@ -1,6 +1,8 @@
 import * as v from "valibot";
 import { RESTORE_WAIT_MS_MAX } from "../../domain/limits.ts";
-import { id } from "./request-fields.ts";
+import * as fields from "./request-fields.ts";
+
+const id = fields.id();
 
 const WAIT = `a whole number of milliseconds from 0 to ${RESTORE_WAIT_MS_MAX}`;
 

@@ -1,7 +1,9 @@
 import * as v from "valibot";
 import { attachTarget } from "./attach-request.ts";
 import { loadFields } from "./load-request.ts";
-import { table } from "./request-fields.ts";
+import * as fields from "./request-fields.ts";
+
+const table = fields.table();
 
 const given = v.optional(v.unknown());
 const names = new Set(attachTarget.options.flatMap(({ entries }) => Object.keys(entries)));

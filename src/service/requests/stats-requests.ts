@@ -1,6 +1,9 @@
 import * as v from "valibot";
 import { STATS_INTERVAL_MS_MAX, STATS_PROGRAMS_MAX } from "../../domain/limits.ts";
-import { idOrName, path } from "./request-fields.ts";
+import * as fields from "./request-fields.ts";
+
+const idOrName = fields.idOrName();
+const path = fields.path();
 
 export const statsRequest = v.strictObject({
   /** Only these programs; empty for all in the kernel. */

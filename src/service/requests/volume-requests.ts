@@ -1,6 +1,9 @@
 import * as v from "valibot";
 import { GROUP_ID_MAX, PATH_BYTES_MAX, VOLUME_ID_CHARS_MAX, VOLUME_MAPS_MAX } from "../../domain/limits.ts";
-import { name, text } from "./request-fields.ts";
+import * as fields from "./request-fields.ts";
+
+const name = fields.name();
+const text = fields.text();
 
 /** Also the name of a directory. */
 const volumeId = v.pipe(

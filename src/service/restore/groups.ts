@@ -1,5 +1,5 @@
 import { type MapId, type ProgramId, programId } from "../../domain/ids.ts";
-import { partReplaced } from "../../domain/program.ts";
+import { loadKey, partReplaced } from "../../domain/program.ts";
 import type { EarlierProgram } from "../../platform/store.ts";
 
 /** Programs of one load, which share maps, pinned or not: they are loaded together again. The owner of the maps comes first. */
@@ -10,12 +10,6 @@ export const refKey = (bootId: string, id: ProgramId | MapId): string => `${boot
 
 const ownerOf = ({ record }: EarlierProgram): ProgramId => record.mapOwnerId ?? record.id;
 export const ownerKey = (program: EarlierProgram): string => refKey(program.bootId, ownerOf(program));
-
-/** All programs of a load have the same time of creation. */
-const loadKey = (program: EarlierProgram): string => {
-  const { bytecodeDigest, createdAt, requestedMapOwnerId } = program.record;
-  return [ownerKey(program), bytecodeDigest, createdAt.getTime(), requestedMapOwnerId].join(" ");
-};
 
 /** The program of which an freplace program replaces a function; null for others. */
 export function replacedBy({ record }: EarlierProgram): { readonly id: ProgramId; readonly fnName: string } | null {
@@ -33,7 +27,7 @@ const needsOf = (program: EarlierProgram): string[] => {
 /** Returns the loads to make, in the order in which they were made, and each after those that it needs. */
 export function groupsOf(programs: readonly EarlierProgram[]): Group[] {
   const isOwner = ({ record }: EarlierProgram): boolean => record.mapOwnerId === null;
-  const groups = [...Map.groupBy(programs, loadKey).values()].map(
+  const groups = [...Map.groupBy(programs, ({ bootId, record }) => `${bootId} ${loadKey(record)}`).values()].map(
     (group) => group.toSorted((a, b) => Number(isOwner(b)) - Number(isOwner(a)) || a.id - b.id) as unknown as Group,
   );
   const groupWith = new Map(groups.flatMap((group) => group.map((each) => [refKey(each.bootId, each.id), group])));

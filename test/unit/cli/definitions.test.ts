@@ -28,8 +28,11 @@ const options = [
 ];
 const fields = [...options, ...places.flatMap(({ path, words }) => words.map((field) => ({ path, field })))];
 
-/** In one list `--type` is a program's type, in the other a kind of hook; a load takes several maps, each for a name. */
-const TWO_MEANINGS = ["type", "map"];
+/**
+ * In one list `--type` is a program's type, in the other a kind of hook; a load takes several maps, each for a name;
+ * `--since` is a time where times are listed, and a number where a stream of changes is taken up again, as over JSON-RPC.
+ */
+const TWO_MEANINGS = ["type", "map", "since"];
 
 test("options of one name are one field, or vary it", () => {
   const origins = new Map<string, Set<unknown>>();

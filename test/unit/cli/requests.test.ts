@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { BpfmanError } from "../../../src/errors/error.ts";
 import { type GenericSchema, parse } from "valibot";
 import { ANY_TARGET } from "../../../src/cli/attach/hooks.ts";
 import { attachTarget } from "../../../src/service/requests/attach-request.ts";
@@ -91,10 +92,14 @@ describe("run", () => {
     });
   });
 
-  test("without a program, it says where the names are", async () => {
-    const { code, err, calls } = await cli("run x.o");
-    expect({ code, calls }).toEqual({ code: 2, calls: [] });
-    expect(err).toContain('"bpfman inspect x.o" shows what the object has');
+  test("without a program, it says which there are, or what is wrong with the file", async () => {
+    const names = await cli("run x.o", { answer: () => ({ values: [{ value: "xdp:a" }, { value: "b" }] }) });
+    expect([names.code, names.calls.map(({ name }) => name)]).toEqual([2, ["complete"]]);
+    expect(names.err).toContain('hint: "x.o" holds xdp:a, b\n');
+    const missing = (): never => {
+      throw new BpfmanError("FILE_NOT_FOUND", 'read "x.o": the file does not exist');
+    };
+    expect((await cli("run x.o", { answer: missing })).err).toContain('hint: read "x.o": the file does not exist\n');
   });
 
   test("prints the ids of each program and its link on a line", async () => {

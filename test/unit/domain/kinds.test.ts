@@ -1,6 +1,7 @@
 /** The table of kinds is whole, and whatever a new row needs beside it is missed by name. */
 import { describe, expect, test } from "bun:test";
-import { ATTACH_TYPE, LINK_TYPE, PROG_TYPE } from "../../../ffi/layout/generated.ts";
+import { ATTACH_TYPE, PROG_TYPE } from "../../../ffi/layout/generated.ts";
+import { LINK_TYPE } from "../../../ffi/layout/generated-objects.ts";
 import { attachTypeWord, linkTypeWord, programTypeText } from "../../../src/domain/kernel-words.ts";
 import {
   ATTACH_KINDS,

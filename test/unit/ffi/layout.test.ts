@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { ERRNO } from "../../../ffi/errno.ts";
+import { ID_INFO, LINK_INFO, MAP_INFO, PROG_INFO } from "../../../ffi/layout/generated-objects.ts";
 import { decode, encode } from "../../../ffi/layout/struct.ts";
 import { OPEN_FLAGS, SYSTEM_CALLS } from "../../../ffi/raw/processors.ts";
 import { constants } from "../../../ffi/safe/file-system.ts";
@@ -25,7 +26,7 @@ for (const processor of PROCESSORS) {
     () => {
       const kept = (name: string) => readFileSync(resolve(FFI, "layout", name), "utf8");
       const made = generateLayouts(processor);
-      expect(Object.keys(made)).toEqual(["generated.ts", "generated-files.ts"]);
+      expect(Object.keys(made)).toEqual(["generated.ts", "generated-objects.ts", "generated-files.ts"]);
       for (const [name, text] of Object.entries(made)) expect(text).toBe(kept(name));
     },
   );
@@ -49,6 +50,10 @@ for (const processor of PROCESSORS) {
     },
   );
 }
+
+test("programs, maps and links have their ID in the same place", () => {
+  for (const { fields } of [PROG_INFO, MAP_INFO, LINK_INFO]) expect(fields.id).toEqual(ID_INFO.fields.id);
+});
 
 /** Constants of ffi that C has as macros of the same name: those that could differ between processors are among them. */
 function macrosInSources(processor: (typeof PROCESSORS)[number]): [string, number][] {

@@ -32,6 +32,8 @@ const cases: [bits: string, names: string[]][] = [
 test.each(cases)("CapEff %s", (bits, names) => expect<string[]>(effectiveCapabilities(status(bits))).toEqual(names));
 
 test("a text without the line has none", () => expect(effectiveCapabilities("Name:\tbun\n")).toEqual([]));
+test("a process can be called like a line", () =>
+  expect(effectiveCapabilities(`Name:\tCapEff:\tff\n${status("0000000000000000")}`)).toEqual([]));
 
 const process = (uids: string, effective: string, ambient: string) =>
   `Uid:\t${uids}\t0\t0\nCapPrm:\t${effective}\nCapEff:\t${effective}\nCapAmb:\t${ambient}\n`;
@@ -47,6 +49,7 @@ const origins: [what: string, status: string, ofFile: boolean][] = [
   ["a user who runs a file with capabilities", process("1000\t1000", BPF, NONE), true],
   ["who has ambient ones, too", process("1000\t1000", "000000c000000000", BPF), true],
   ["a user who runs a setuid file", process("1000\t0", FULL, NONE), true],
+  ["one under the name of a line", `Name:\tUid:\t0\t0\n${process("1000\t0", FULL, NONE)}`, true],
 ];
 test.each(origins)("%s", (_what, text, ofFile) => expect(hasRightsOfFile(text)).toBe(ofFile));
 

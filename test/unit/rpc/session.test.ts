@@ -1,5 +1,6 @@
 /** Whole sessions with the fake kernel: life cycle, replies, order, cancellation, and what a session leaves. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { BpfmanError } from "../../../src/errors/error.ts";
 import type { SessionService } from "../../../src/service/session.ts";
 import { OPERATIONS } from "../../../src/service/operations.ts";
 import { REQUEST_ID_CHARS_MAX } from "../../../src/domain/limits.ts";
@@ -352,6 +353,77 @@ describe("order", () => {
     expect(order.slice(3)).toEqual(["program/load ends", "program/unload begins", "program/unload ends"]);
     slow.end();
     await slow.exitCode;
+  });
+});
+
+describe("an image", () => {
+  const IMAGE = { ...LOAD, source: { image: { url: "registry.test/slow:v1" } } };
+
+  /** A session whose registry answers when it is told to; `done` has what ended, in that order. */
+  async function withRegistry(fails: BpfmanError | null = null) {
+    const gate = Promise.withResolvers<void>();
+    const done: string[] = [];
+    const slow = new Served(bed, (service) => ({
+      ...service,
+      invoke: (async (name, params, context) => {
+        if (name === "image/pull") {
+          await gate.promise;
+          if (fails !== null) throw fails;
+          done.push(name);
+          return {};
+        }
+        // By what it was pulled from, it is in the cache now.
+        const { source } = params as { readonly source?: { readonly image?: unknown } };
+        const answer = await service.invoke(name, source?.image === undefined ? params : LOAD, context);
+        done.push(name);
+        return answer;
+      }) as SessionService["invoke"],
+    }));
+    await slow.initialize();
+    const { programs } = await slow.result<{ programs: { record: { program_id: number } }[] }>("program/load", LOAD);
+    done.length = 0;
+    return { slow, gate, done, id: programs[0]?.record.program_id as number };
+  }
+
+  test("is pulled before its turn: what names others by ID goes first, what could need it does not", async () => {
+    const { slow, gate, done, id } = await withRegistry();
+    slow.send(request(1, "program/load", IMAGE));
+    slow.send(
+      request(2, "link/attach", {
+        programId: "on_openat",
+        attach: { kind: "tracepoint", tracepoint: "sched/sched_switch" },
+      }),
+    );
+    slow.send(request(3, "program/load", LOAD));
+    slow.send(request(4, "program/unload", { programId: id }));
+    expect(await slow.heard.reply(4)).toHaveProperty("result");
+    expect(done).toEqual(["program/unload"]);
+    gate.resolve();
+    await slow.heard.reply(3);
+    expect(done).toEqual(["program/unload", "image/pull", "program/load", "link/attach", "program/load"]);
+    slow.end();
+    await slow.exitCode;
+  });
+
+  test("that cannot be had, or is not wanted any more, holds nobody up", async () => {
+    const fails = new BpfmanError("REGISTRY_UNREACHABLE", "pull the image: no answer");
+    const { slow, gate, done } = await withRegistry(fails);
+    slow.send(request(1, "program/load", IMAGE), request(2, "program/load", IMAGE), request(3, "program/load", LOAD));
+    slow.notify("$/cancelRequest", { id: 2 });
+    expect((await slow.heard.reply(2)).error).toMatchObject({ data: { code: "CANCELLED" } });
+    gate.resolve();
+    expect((await slow.heard.reply(1)).error).toMatchObject({ data: { code: "REGISTRY_UNREACHABLE" } });
+    expect(await slow.heard.reply(3)).toHaveProperty("result.programs");
+    expect(done).toEqual(["program/load"]);
+    slow.end();
+    await slow.exitCode;
+  });
+
+  test("that is named wrongly is the error of the load, with the path of its field", async () => {
+    const source = { image: { url: "registry.test/x:v1", pullPolicy: "Sometimes" } };
+    await session.initialize();
+    const { error } = await session.heard.reply(session.ask("program/load", { ...LOAD, source }));
+    expect(error).toMatchObject({ data: { code: "INVALID_REQUEST", details: { field: "source.image.pullPolicy" } } });
   });
 });
 

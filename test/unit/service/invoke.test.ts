@@ -50,7 +50,7 @@ test("where there is nothing yet, a change that cannot change anything makes not
   let untouched = true;
   const runtime: Runtime = {
     ...bed.runtime,
-    isUntouched: () => untouched,
+    isUntouched: async () => untouched,
     openLock: () => {
       opened.push("lock");
       return bed.runtime.openLock();
@@ -97,9 +97,9 @@ test("where there is nothing yet, a change that cannot change anything makes not
 
 test("changes of a series share the lock and the look for what is left, but not for long, and not after a failure", async () => {
   const happened: string[] = [];
-  const saying = (what: string, work: () => void): void => {
+  const saying = <T>(what: string, work: () => T): T => {
     happened.push(what);
-    work();
+    return work();
   };
   const runtime: Runtime = {
     ...bed.runtime,

@@ -105,24 +105,24 @@ test.each(ATTACHES)("of an attach: %j", (attach, message, hint) => {
 });
 
 test("of others", () => {
-  expectProblem(getProgramRequest, null, ['invalid value for "(request)": must be an object', null]);
+  expectProblem(getProgramRequest(), null, ['invalid value for "(request)": must be an object', null]);
   for (const name of ["progamId", "program_id", "ProgramID"]) {
-    expectProblem(getProgramRequest, { [name]: 5 }, [`unknown field "${name}"`, 'did you mean "programId"?']);
+    expectProblem(getProgramRequest(), { [name]: 5 }, [`unknown field "${name}"`, 'did you mean "programId"?']);
   }
-  expectProblem(getProgramRequest, { x: 5 }, ['field "programId" is missing', null]);
-  expectProblem(getProgramRequest, { programId: 1.5 }, [
+  expectProblem(getProgramRequest(), { x: 5 }, ['field "programId" is missing', null]);
+  expectProblem(getProgramRequest(), { programId: 1.5 }, [
     'invalid value for "programId": must be a whole number, not 1.5',
     null,
   ]);
-  expectProblem(getProgramRequest, { programId: 2 ** 33 }, [
+  expectProblem(getProgramRequest(), { programId: 2 ** 33 }, [
     'invalid value for "programId": must be at most 4294967295, not 8589934592',
     null,
   ]);
-  expectProblem(listProgramsRequest, { programType: 5 }, [
+  expectProblem(listProgramsRequest(), { programType: 5 }, [
     'invalid value for "programType": must be text or a list, not 5',
     null,
   ]);
-  expectProblem(listProgramsRequest, { all: "yes" }, [
+  expectProblem(listProgramsRequest(), { all: "yes" }, [
     'invalid value for "all": must be true or false, not "yes"',
     null,
   ]);
@@ -136,7 +136,7 @@ test("of others", () => {
 test("values and names of any length are cut, in details as in words", () => {
   const long = "x".repeat(100_000);
   for (const request of [{ programId: long }, { [long]: 1 }, { programId: 1, [long]: 1 }]) {
-    const { message, hint, details } = failureOf(() => parseRequest(getProgramRequest, request));
+    const { message, hint, details } = failureOf(() => parseRequest(getProgramRequest(), request));
     expect(message.length + (hint?.length ?? 0) + JSON.stringify(details).length).toBeLessThan(4_000);
   }
 });

@@ -140,6 +140,18 @@ test("doctor finds what no row records, and repair removes it; a publish does so
   }
 });
 
+test("without its row it is unpublished as well, and what is there of another one is an error", async () => {
+  await load("app");
+  await invoke("volume/publish", VOLUME);
+  bed.write(({ store }) => store.volumes().delete("csi-1"));
+  expect(await refusal(invoke("volume/unpublish", { ...PLACE, volumeId: "csi-2" }))).toBe("STATE_CONFLICT");
+  expect(bed.volumes.there.size).toBe(1);
+  for (const unpublished of [true, false]) {
+    expect(await invoke("volume/unpublish", PLACE)).toEqual({ volume_id: "csi-1", unpublished });
+    expect([pinned(), bed.volumes.there.size]).toEqual([[], 0]);
+  }
+});
+
 test("the runtime directory is not given up while a volume is published", async () => {
   await load("app");
   await invoke("volume/publish", VOLUME);

@@ -176,6 +176,17 @@ test("which pins of maps programs use is told of all of them, in whatever state"
     { id: programId(3), mapPinPath: mapPinPath(3), mapPins: ["/shared", "/new"] },
     { id: programId(4), mapPinPath: mapPinPath(4), mapPins: [] },
   ]);
+  store.insertProgram(programRecordOf(5, { maps: [map("odd", '/in "quotes"/\u00e4')] }), "ready");
+  const using = (...paths: string[]) => store.mapUses(paths).map(({ id }) => Number(id));
+  expect([using(), using("/nothing"), using("/own"), using("/shared"), using("/new", "/own")]).toEqual([
+    ...[[], [], [1], [1, 2, 3]],
+    [1, 3],
+  ]);
+  expect([using('/in "quotes"/\u00e4'), using('/in "quotes"'), using(mapPinPath(4))]).toEqual([[5], [5], [4]]);
+  const other = new Database(directory.path("state/bpfman.db"));
+  other.run("UPDATE programs SET maps = '[' WHERE program_id = 2");
+  other.close();
+  expect([using("/nothing"), using("/own")]).toEqual([[2], [1, 2]]);
   store.close();
 });
 
