@@ -63,19 +63,13 @@ export async function writeImage(
   const storage = ["--storage-driver", "vfs", "--root", join(work, "store"), "--runroot", join(work, "run")];
   const buildah = (...words: readonly string[]) =>
     pack(["buildah", ...storage, ...words], { release, env: { BUILDAH_ISOLATION: "chroot" } });
-  const platforms = [...executables.keys()].map((each) => `linux/${ARCHITECTURES[each].oci}`);
   const label = `--label=org.opencontainers.image.version=${release.version}`;
   const file = join(ROOT, "packaging/image/Containerfile");
-  await buildah(
-    "build",
-    `--platform=${platforms}`,
-    `--manifest=${NAME}`,
-    `--timestamp=${release.time}`,
-    label,
-    "-f",
-    file,
-    context,
-  );
+  const same = [`--manifest=${NAME}`, `--timestamp=${release.time}`, label, "-f", file, context];
+  // One after the other: of several platforms, buildah lists first which it happens to build first.
+  for (const processor of executables.keys()) {
+    await buildah("build", `--platform=linux/${ARCHITECTURES[processor].oci}`, ...same);
+  }
   const layout = join(work, "layout");
   await buildah("manifest", "push", "--all", NAME, `oci:${layout}:${NAME}`);
   const archive = join(output, `bpfman-${release.version}-image.tar`);

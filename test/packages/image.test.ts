@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
 import { blocksOf } from "../documents/document.ts";
+import { run as runHere } from "../../scripts/vm/run.ts";
 import type { DaemonAnswer } from "../labs/ask-daemon.ts";
 import { packageNamed } from "../labs/packages.ts";
 
@@ -58,6 +59,16 @@ function run(commands: string) {
   const result = Bun.spawnSync(words, { env, stderr: "pipe" });
   return { code: result.exitCode, out: result.stdout.toString(), error: result.stderr.toString() };
 }
+
+test("it lists each processor's image in the same order, whichever buildah made first", () => {
+  const read = (path: string) => JSON.parse(runHere(["tar", "-xOf", IMAGE, `./${path}`]));
+  const [list] = read("index.json").manifests;
+  const { manifests } = read(`blobs/${list.digest.replace(":", "/")}`);
+  expect(manifests.map(({ platform }: { platform: object }) => platform)).toEqual([
+    { architecture: "amd64", os: "linux" },
+    { architecture: "arm64", os: "linux" },
+  ]);
+});
 
 test("what it attaches stays, counts, and is found by a bpfman on the host", () => {
   const host = join(ROOT, "dist/bpfman");

@@ -1,7 +1,7 @@
 /**
  * The .deb on a Debian that systemd has booted: its units do their work under their restrictions, what was attached is back
  * after a reboot, and what is purged is gone. On this machine's kernel, a container is rebooted, and gets another boot ID; for the
- * other processor, it is a virtual machine.
+ * other processor, it is a virtual machine, and with BPFMAN_REBOOT_KERNEL=NAME (scripts/vm/kernels.ts) also for this one.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -25,12 +25,16 @@ const UNITS = ["bpfman-restore.service", "bpfman-metrics.timer", "bpfman.socket"
 const METRICS = "/var/lib/prometheus/node-exporter/bpfman.prom";
 const LIMIT_MS = 45 * 60_000;
 const OTHER: Processor = process.arch === "arm64" ? "x64" : "arm64";
+const REBOOTED = process.env.BPFMAN_REBOOT_KERNEL;
 const MACHINES: readonly { readonly processor: Processor; readonly system: string; readonly kernel: string | null }[] =
   [
     // Not bookworm: its systemd mounts a new /proc for some units, in which the boot ID is this machine's again.
     { processor: process.arch as Processor, system: "trixie", kernel: null },
     // The root of the virtual machines (scripts/vm/kernels.ts).
     { processor: OTHER, system: "bookworm", kernel: OTHER === "arm64" ? "arm64" : "6.12" },
+    ...(REBOOTED === undefined
+      ? []
+      : [{ processor: process.arch as Processor, system: "bookworm", kernel: REBOOTED } as const]),
   ];
 const missing = missingTool([OTHER]);
 
@@ -110,10 +114,11 @@ describe.each(MACHINES.filter(({ kernel }) => kernel === null || missing === nul
       directory = mkdtempSync(join(tmpdir(), "bpfman-systemd-"));
       root = join(directory, "root");
       mkdirSync(join(directory, "out"));
-      run(["cp", "-a", kernel === null ? cachedRoot(system) : rootFor(processor), root]);
+      const own = processor === process.arch;
+      run(["cp", "-a", own ? cachedRoot(system) : rootFor(processor), root]);
       copyFileSync(deb, join(directory, "out", basename(deb)));
       // The machine has no network; the root for another processor has it.
-      if (kernel === null) run(["chroot", root, "apt-get", "install", "-qy", "libbpf1"]);
+      if (own) run(["chroot", root, "apt-get", "install", "-qy", "libbpf1"]);
       // Not the first boot of an image, at which systemd enables what its presets say.
       run(["systemd-machine-id-setup", `--root=${root}`]);
     }, LIMIT_MS);
