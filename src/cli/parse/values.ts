@@ -1,4 +1,4 @@
-/** Parses the fields of a command line to typed values: words by their places, canonical options with cleye. */
+/** Parses the fields of a command line to typed values with cleye, which reads canonical options and words. */
 import type { Completion, Field, Fields, Values } from "../command.ts";
 import { canonicalWord, inAnyCase, type Option } from "./canonical.ts";
 
@@ -40,44 +40,45 @@ export async function readValues<F extends Fields>(fields: F, { env, ...given }:
   return values as Values<F>;
 }
 
-/** Returns what is given for each field. Words are in order, so they alone need no library. */
+/**
+ * Returns what is given for each field. cleye's help and version are disabled, no parameter is required, and it gets no
+ * unknown option, so it neither prints nor ends the process.
+ */
 async function parse(
   fields: Fields,
   { places, words, options, noun }: Omit<Given, "env">,
 ): Promise<ReadonlyMap<Field, readonly unknown[]>> {
-  const parsed = new Map<Field, readonly unknown[]>();
-  const all = Object.values(fields);
+  // Without options and words, cleye need not be loaded.
+  if (options.length === 0 && words.length === 0) return new Map();
+  const entries = Object.entries(fields);
+  const parameters: [name: string, field: Field][] = [];
+  for (const place of places) for (const entry of entries) if (entry[1] === place) parameters.push(entry);
+  const known = new Map<string, Field>();
+  for (const [, field] of entries) if (!places.includes(field)) known.set(field.long, field);
+  const own = options.filter(({ field }) => field !== null && known.has(field.long));
   // cleye need not know of options that are not given.
-  const flags =
-    options.length === 0
-      ? []
-      : all.filter((each) => !places.includes(each) && options.some(({ field }) => field?.long === each.long));
-  if (flags.length > 0) await parseOptions(flags, options, parsed);
-  if (words.length === 0) return parsed;
-  let at = 0;
-  for (const place of places) {
-    if (!all.includes(place)) continue;
-    const texts = words.slice(at, place.takes === "list" ? words.length : at + 1);
-    at++;
-    const items = texts.map((text) => place.parse(noun ? inAnyCase(place, text) : text, ""));
-    parsed.set(place, items);
-  }
-  return parsed;
-}
+  const named = new Set(own.map(({ field }) => field?.long));
+  const flags = [...known.values()].filter(({ long }) => named.has(long));
+  if (own.length === 0 && (parameters.length === 0 || words.length === 0)) return new Map();
 
-/**
- * Adds what is given for options that are. cleye's help and version are disabled, and it gets no unknown option, so it
- * neither prints nor ends the process.
- */
-async function parseOptions(
-  flags: readonly Field[],
-  options: readonly Option[],
-  parsed: Map<Field, readonly unknown[]>,
-): Promise<void> {
   const { cli } = await import("cleye");
   const typeOf = (field: Field) => (field.takes === "nothing" ? Boolean : (text: string) => field.parse(text, ""));
-  const types = Object.fromEntries(flags.map((field) => [field.long, { type: [typeOf(field)] as const }]));
-  const own = options.filter(({ field }) => field !== null && Object.hasOwn(types, field.long));
-  const { flags: values } = cli({ help: false, flags: types }, undefined, own.map(canonicalWord));
-  for (const field of flags) parsed.set(field, values[field.long] as readonly unknown[]);
+  const parsed = cli(
+    {
+      help: false,
+      flags: Object.fromEntries(flags.map((field) => [field.long, { type: [typeOf(field)] as const }])),
+      parameters: parameters.map(([name, { takes }]) => `[${name}${takes === "list" ? "..." : ""}]`),
+    },
+    undefined,
+    // Everything after `--` is a word to cleye, even `-5`.
+    [...own.map(canonicalWord), "--", ...words],
+  );
+  const texts = parsed._ as unknown as Readonly<Record<string, string | readonly string[] | undefined>>;
+  return new Map([
+    ...flags.map((field) => [field, parsed.flags[field.long] as readonly unknown[]] as const),
+    ...parameters.map(([name, field]) => {
+      const given = [texts[name] ?? []].flat();
+      return [field, given.map((text) => field.parse(noun ? inAnyCase(field, text) : text, ""))] as const;
+    }),
+  ]);
 }
