@@ -171,6 +171,22 @@ test("a volume that only a lost database knew is unpublished, and what is mounte
   expect(await unpublish()).toMatchObject({ unpublished: false });
 });
 
+test("where somebody bound a volume, it is not unpublished, and stays at its own target", async () => {
+  await server.result("volume/publish", volume());
+  const [target, copy] = [join(pods, "maps"), join(pods, "copy")];
+  mkdirSync(copy);
+  namespace.sh("mount", "--bind", target, copy);
+  const { error } = await server.call("volume/unpublish", { volumeId: "csi-1", targetPath: copy });
+  expect(error?.data).toMatchObject({ code: "STATE_CONFLICT", hint: expect.stringContaining(copy) });
+  expect(namespace.mountsIn(pods)).toEqual([target, copy]);
+  expect(pinned()).toEqual([MAP]);
+  namespace.sh("umount", copy);
+  expect(await server.result("volume/unpublish", { volumeId: "csi-1", targetPath: copy })).toMatchObject({
+    unpublished: false,
+  });
+  expect(await unpublish()).toMatchObject({ unpublished: true });
+});
+
 test("doctor finds a volume whose row is gone, and repair unmounts it everywhere", async () => {
   await server.result("volume/publish", volume());
   namespace.sh("mkdir", join(pods, "copy"));

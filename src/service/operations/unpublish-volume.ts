@@ -6,12 +6,13 @@ import { type UnpublishVolumeRequest, unpublishVolumeRequest } from "../requests
 import { removeVolume } from "../volume/remove-volume.ts";
 
 /**
- * Whether that volume is mounted there although no row says so, as after the loss of the database. Throws STATE_CONFLICT if
- * another BPF file system is: the caller would take it for gone.
+ * Whether that volume is mounted there although it has no row, as after the loss of the database. Throws STATE_CONFLICT if
+ * another BPF file system is, or its own although its row has it elsewhere: the caller would take it for gone.
  */
-function isUnrecorded({ volumes }: Host, { volumeId: id, targetPath }: UnpublishVolumeRequest): boolean {
+function isUnrecorded({ store, volumes }: Host, { volumeId: id, targetPath }: UnpublishVolumeRequest): boolean {
   const found = volumes.onTarget({ id, targetPath });
-  if (found !== "other") return found === "own";
+  if (found === null) return false;
+  if (found === "own" && !store.volumes().find(id)) return true;
   const what = `unpublish volume "${id}": a BPF file system is mounted on "${targetPath}" that is not known to be its own`;
   throw new BpfmanError("STATE_CONFLICT", what, {
     details: { volume_id: id, path: targetPath },

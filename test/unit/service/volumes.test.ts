@@ -152,6 +152,17 @@ test("without its row it is unpublished as well, and what is there of another on
   }
 });
 
+test("what its row has at another place is not unpublished where somebody bound it", async () => {
+  await load("app");
+  await invoke("volume/publish", VOLUME);
+  const volume = bed.volumes.there.get("csi-1") as { target: string | null };
+  volume.target = "/pods/copy";
+  expect(await refusal(invoke("volume/unpublish", { ...PLACE, targetPath: "/pods/copy" }))).toBe("STATE_CONFLICT");
+  expect([bed.volumes.there.size, pinned().length]).toEqual([1, 1]);
+  volume.target = PLACE.targetPath;
+  expect(await invoke("volume/unpublish", PLACE)).toMatchObject({ unpublished: true });
+});
+
 test("the runtime directory is not given up while a volume is published", async () => {
   await load("app");
   await invoke("volume/publish", VOLUME);
