@@ -1,3 +1,4 @@
+import { PULLS_AT_A_TIME_MAX } from "../src/domain/limits.ts";
 import type { LogPort } from "../src/domain/log.ts";
 import { BpfmanError } from "../src/errors/error.ts";
 import type { Invoke } from "../src/service/invoke.ts";
@@ -54,32 +55,49 @@ export class ChangeQueue {
   }
 }
 
+/** Calls so many at a time, in the order in which they came. */
+function severalAtATime(most: number): <T>(task: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  return async (task) => {
+    if (running < most) running++;
+    else await new Promise<void>((next) => waiting.push(next));
+    try {
+      return await task();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) running--;
+      else next();
+    }
+  };
+}
+
 /**
  * Runs changes in turn, and reads beside them. The image of a change is pulled before its turn, so that the turn does not
  * take as long as a registry does; the change then finds it in the cache. `overtakes` says which requests do not wait for images
  * of others.
  */
 export function inTurn(
-  { invoke, log }: Pick<SessionService, "invoke" | "log">,
+  { invoke, pullAhead, log }: Pick<SessionService, "invoke" | "pullAhead" | "log">,
   overtakes: (request: unknown) => boolean,
 ): Invoke {
   const changes = new ChangeQueue();
-
-  async function pull(image: unknown, context: Parameters<Invoke>[2]): Promise<void> {
-    // The change itself warns of what it finds, and says which field of it is wrong, and what this process may not do.
-    const quiet: LogPort = { ...(context?.log ?? log), warn: () => {} };
-    await invoke("image/pull", image, { ...context, log: quiet }).catch((thrown: unknown) => {
-      const isLeft = thrown instanceof BpfmanError && (thrown.kind === "invalid" || thrown.code === "IO_FAILED");
-      if (!isLeft) throw thrown;
-    });
-  }
+  const pulling = severalAtATime(PULLS_AT_A_TIME_MAX);
 
   return async (name, request, context = {}) => {
-    const run = () => invoke(name, request, context);
-    if (!isExclusive(OPERATIONS[name].access)) return run();
+    if (!isExclusive(OPERATIONS[name].access)) return invoke(name, request, context);
+    const { signal = new AbortController().signal } = context;
+    let digest: string | null = null;
+    const pull = async (): Promise<void> => {
+      // Who cancelled it has been answered.
+      if (signal.aborted) return;
+      // The change itself warns of what it finds.
+      const quiet: LogPort = { ...(context.log ?? log), warn: () => {} };
+      digest = await pullAhead(name, request, { ...context, log: quiet });
+    };
     const { source } = (request ?? {}) as { readonly source?: { readonly image?: unknown } | null };
-    const arrival = source?.image === undefined ? null : pull(source.image, context);
-    const signal = context.signal ?? new AbortController().signal;
+    const arrival = source?.image === undefined ? null : pulling(pull);
+    const run = () => invoke(name, request, { ...context, digest });
     return changes.run(run, signal, { arrival, overtakes: overtakes(request) });
   };
 }

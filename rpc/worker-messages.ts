@@ -9,7 +9,7 @@ import type { OperationName } from "../src/service/operations.ts";
 
 /** A task of the worker, one at a time: an operation, or `SessionService.release`. */
 export type Task = { readonly id: string; readonly owner: ProcessIdentity | null } & (
-  | { readonly kind: "run"; readonly name: OperationName; readonly request: unknown }
+  | { readonly kind: "run"; readonly name: OperationName; readonly request: unknown; readonly digest: string | null }
   | { readonly kind: "release"; readonly lockTimeoutMs: number | null }
 );
 

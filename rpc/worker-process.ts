@@ -93,7 +93,8 @@ async function outcome(
       return { kind: "done", answer: null };
     }
     const progress = (message: string): void => report({ kind: "progress", message });
-    const answer = await service.invoke(task.name, task.request, { operationId, signal, owner, log, progress });
+    const { digest } = task;
+    const answer = await service.invoke(task.name, task.request, { operationId, signal, owner, log, progress, digest });
     return { kind: "done", answer };
   } catch (thrown) {
     const error = thrown instanceof BpfmanError ? thrown : new BpfmanError("INTERNAL", reasonOf(thrown));

@@ -28,8 +28,8 @@ export function withWorker(service: SessionService, options: WorkerOptions): Ses
   const worker = new Worker(service, options);
   const invoke = (name: keyof typeof OPERATIONS, request: unknown, given: Parameters<Invoke>[2] = {}) => {
     if (!isExclusive(OPERATIONS[name].access)) return service.invoke(name, request, given);
-    const { operationId: id = crypto.randomUUID(), owner = null } = given;
-    return worker.run({ kind: "run", id, name, request, owner }, given);
+    const { operationId: id = crypto.randomUUID(), owner = null, digest = null } = given;
+    return worker.run({ kind: "run", id, name, request, owner, digest }, given);
   };
   return {
     ...service,

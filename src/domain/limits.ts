@@ -211,6 +211,8 @@ export const LAYER_ENTRIES_MAX = 1024;
 export const IMAGE_ENTRIES_MAX = 1024;
 /** Largest registry response that is not content: errors, tokens, lists. */
 export const REGISTRY_TEXT_BYTES_MAX = 256 * 1024;
+/** Images that a server pulls at a time for changes that wait for their turn: one registry that hangs does not stop all. */
+export const PULLS_AT_A_TIME_MAX = 4;
 /** How long a registry may be silent, before and during a response. */
 export const REGISTRY_IDLE_TIMEOUT_MS = 30_000;
 /** How long a request may take in total, including retries. */

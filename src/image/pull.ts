@@ -39,11 +39,12 @@ interface Pull extends PullNeeds {
  */
 export async function pullImage(request: PullRequest, needs: PullNeeds, work: ImageWork): Promise<PulledImage> {
   const { cache, verifier } = needs;
-  const { pullPolicy } = request;
-  const reference = parseReference(request.reference);
-  const name = formatReference(reference);
+  const { pullPolicy, digest = null } = request;
+  const asked = parseReference(request.reference);
+  const name = formatReference(asked);
+  const reference = digest === null ? asked : { ...asked, digest: digest as Digest };
   const pull: Pull = { ...needs, request, reference, name, work };
-  const known = pullPolicy === "Always" ? null : cache.resolved(keyOf(reference));
+  const known = pullPolicy === "Always" && digest === null ? null : cache.resolved(keyOf(reference));
 
   const wait = { signal: work.signal, timeoutMs: 0, progress: (message: string) => work.progress(message) };
   if (known !== null) {

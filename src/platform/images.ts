@@ -19,6 +19,8 @@ export interface RegistryAccess {
 
 export interface PullRequest extends RegistryAccess {
   readonly pullPolicy: PullPolicy;
+  /** What the reference resolved to when it was pulled just now: that image is used, whatever its tag has become. */
+  readonly digest?: string | null;
 }
 
 /**

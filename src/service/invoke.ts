@@ -67,6 +67,8 @@ interface Call {
   readonly context: Context;
   /** What the operation recorded for the history. */
   facts: Facts;
+  /** Of the image that was pulled. */
+  digest: string | null;
   /** Set when nothing is left in the runtime directory. */
   leaves: boolean;
   readonly series: Series | null;
@@ -86,6 +88,29 @@ interface Warned {
 }
 
 /**
+ * Refuses a request as the operation does, and pulls its image. Returns the image's digest, for `Context.digest`; null if the
+ * request names none.
+ */
+export type PullAhead = (
+  name: OperationName,
+  request: unknown,
+  context?: Parameters<Invoke>[2],
+) => Promise<string | null>;
+
+export function createPullAhead(runtime: Runtime): PullAhead {
+  return async (name, raw, given = {}) => {
+    const call = newCall(name, runtime, given);
+    try {
+      const { implementation, request } = await accept(call, raw, given);
+      await implementation.prepare?.(runtime, request, call.context);
+      return call.digest;
+    } catch (cause) {
+      throw known(cause, call);
+    }
+  };
+}
+
+/**
  * Connects the operations to a runtime: validates requests, checks privileges, locks writers, measures times, and wraps
  * unknown errors.
  */
@@ -96,16 +121,10 @@ export function createInvoke(runtime: Runtime): Invoke {
     const { context } = call;
     const startedAt = performance.now();
     try {
-      const row = OPERATIONS[name];
-      // `import("valibot")` would load all of it.
-      const [{ parseRequest }, module] = await Promise.all([import("./parse-request.ts"), row.module()]);
-      const { implementation } = module as unknown as Module;
-      const request = parseRequest(implementation.request, raw, given.nameOf);
-      call.facts = subjectOf(request);
-      if (row.privilege !== "none") context.requireCapabilities([row.privilege], `"${given.calledAs ?? name}"`);
+      const { implementation, request } = await accept(call, raw, given);
       const reads = implementation.onlyReads?.(request) === true;
       const how: How = {
-        access: reads ? "read" : row.access,
+        access: reads ? "read" : OPERATIONS[name].access,
         examines: implementation.examines === true,
         skims: implementation.skims?.(request) === true,
       };
@@ -126,11 +145,26 @@ export function createInvoke(runtime: Runtime): Invoke {
       context.log.debug(`${name} done`, { ms: Number((performance.now() - startedAt).toFixed(2)) });
       return answer as Answers[Name];
     } catch (cause) {
-      if (cause instanceof BpfmanError) throw cause;
-      const message = reasonOf(cause);
-      throw new BpfmanError("INTERNAL", `${message} (operation ${context.operationId})`, { cause });
+      throw known(cause, call);
     }
   };
+}
+
+/** Throws INVALID_REQUEST, PERMISSION_DENIED. */
+async function accept(call: Call, raw: unknown, { nameOf, calledAs }: NonNullable<Parameters<Invoke>[2]>) {
+  const row = OPERATIONS[call.name];
+  // `import("valibot")` would load all of it.
+  const [{ parseRequest }, module] = await Promise.all([import("./parse-request.ts"), row.module()]);
+  const { implementation } = module as unknown as Module;
+  const request = parseRequest(implementation.request, raw, nameOf);
+  call.facts = subjectOf(request);
+  if (row.privilege !== "none") call.context.requireCapabilities([row.privilege], `"${calledAs ?? call.name}"`);
+  return { implementation, request };
+}
+
+function known(cause: unknown, { context }: Call): BpfmanError {
+  if (cause instanceof BpfmanError) return cause;
+  return new BpfmanError("INTERNAL", `${reasonOf(cause)} (operation ${context.operationId})`, { cause });
 }
 
 /** The IDs that a request names. */
@@ -159,6 +193,10 @@ function newCall(name: OperationName, runtime: Runtime, given: NonNullable<Param
     log: given.log ?? runtime.log,
     requireCapabilities: (needed, what) => requireCapabilities(runtime, needed, what),
     sink: given.sink ?? null,
+    digest: given.digest ?? null,
+    pulled: (digest) => {
+      call.digest = digest;
+    },
     progress: (message) => given.progress?.(printable(message)),
     relay: (line) => (given.relay ?? given.progress)?.(printable(line)),
     get caller() {
@@ -174,7 +212,8 @@ function newCall(name: OperationName, runtime: Runtime, given: NonNullable<Param
     },
     waitAfterwards: (wait) => void waits.push(wait),
   };
-  const call: Call = { name, runtime, context, facts: {}, leaves: false, series: given.series ?? null, waits };
+  const { series = null } = given;
+  const call: Call = { name, runtime, context, facts: {}, digest: null, leaves: false, series, waits };
   return call;
 }
 

@@ -56,6 +56,10 @@ export interface Context {
   relay(line: string): void;
   /** Where results go one by one, instead of all of them into the answer; null if the caller wants an answer. */
   readonly sink: Sink | null;
+  /** What the image of the request was pulled as before its turn; null if it was not. */
+  readonly digest: string | null;
+  /** Reports the digest of the image of the request. */
+  pulled(digest: string): void;
   /** Who runs it, for the history. */
   readonly caller: Caller;
   /** Records facts for the history. IDs are added to those already recorded. */

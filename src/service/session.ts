@@ -10,7 +10,7 @@ import type { Runtime } from "../platform/runtime.ts";
 import { changeAnswers } from "./changes.ts";
 import { followChanges } from "./follow-changes.ts";
 import type { Context } from "./operation.ts";
-import { createInvoke, type Invoke } from "./invoke.ts";
+import { createInvoke, createPullAhead, type Invoke, type PullAhead } from "./invoke.ts";
 import { recover } from "./recovery/recover.ts";
 
 export interface ChangeListener {
@@ -34,6 +34,7 @@ export interface FollowedChanges {
 
 export interface SessionService {
   readonly invoke: Invoke;
+  readonly pullAhead: PullAhead;
   /** For the operator, on stderr. */
   readonly log: LogPort;
   processes(): Promise<ProcessesPort>;
@@ -68,6 +69,7 @@ export function createSessionService(runtime: Runtime): SessionService {
 
   return {
     invoke: createInvoke(runtime),
+    pullAhead: createPullAhead(runtime),
     log: runtime.log,
     processes: () => runtime.openProcesses(),
     changes,
@@ -90,6 +92,7 @@ export function createSessionService(runtime: Runtime): SessionService {
         const context: Context = {
           ...{ operationId: crypto.randomUUID(), signal, lockTimeoutMs, owner: null, log, sink: null },
           ...{ requireCapabilities: requireCapabilities.bind(null, runtime) },
+          ...{ digest: null, pulled: () => {} },
           ...{ progress: () => {}, relay: () => {}, note: () => {}, leave: () => {} },
           waitAfterwards: (wait) => void waits.push(wait),
           ...{ caller: runtime.caller(), recovered: { programs: new Set(), links: new Set() } },

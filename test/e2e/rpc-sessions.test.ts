@@ -1,14 +1,17 @@
 /** Sessions of the executable on the real kernel: other clients, cancellation, concurrent processes, sudden ends. */
 import { describe, expect, test } from "bun:test";
-import { join, resolve } from "node:path";
+import { chmodSync, cpSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import type { LinkAnswer, LoadAnswer, ProgramListAnswer } from "../../src/domain/answer.ts";
 import { buildBpf } from "../../scripts/build-bpf.ts";
+import { PULLS_AT_A_TIME_MAX } from "../../src/domain/limits.ts";
 import { openProcesses } from "../../src/files/open-processes.ts";
 import { converse } from "../labs/conversation.ts";
-import { executable } from "../labs/executable.ts";
+import { BPFMAN, executable } from "../labs/executable.ts";
 import { bpftool, inKernel, until } from "../labs/kernel-lab.ts";
 import { realNode } from "../labs/node.ts";
 import { RpcProcess } from "../labs/rpc-process.ts";
+import { startRegistry } from "../servers/registry.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
 const OBJECT = join(ROOT, "dist/bpf/examples/packet_counter.bpf.o");
@@ -107,6 +110,54 @@ test("while an image is pulled from a registry that does not answer, programs th
   expect(await server.heard.reply(behind)).toMatchObject({ result: { record: { program_id: programId } } });
   await server.result("program/unload", { programId });
   expect(await server.close()).toMatchObject({ code: 0, error: "" });
+});
+
+test("a registry hears of each change once, of a few at a time, and of none that is refused", async () => {
+  const registry = await startRegistry();
+  const heard: string[] = [];
+  const gate = Promise.withResolvers<void>();
+  using proxy = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    async fetch({ method, headers, url }) {
+      const { pathname, search } = new URL(url);
+      heard.push(pathname);
+      await gate.promise;
+      return fetch(`http://${registry.host}${pathname}${search}`, { method, headers });
+    },
+  });
+  const server = await started();
+  await server.result("image/build", { tag: `${registry.host}/x:v1`, bytecode: { file: OBJECT } });
+  const image = (pullPolicy: string) => ({ source: { image: { url: `127.0.0.1:${proxy.port}/x:v1`, pullPolicy } } });
+  chmodSync(dirname(bpfman.runtimeDir), 0o755);
+  cpSync(BPFMAN, bpfman.path("bpfman"));
+  const words = [bpfman.path("bpfman"), ...bpfman.command("rpc").slice(1)];
+  const nobody = new RpcProcess(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ...words]);
+  await nobody.initialize();
+  const denied = await nobody.call("program/load", { ...LOAD, ...image("Always") });
+  expect(denied.error?.data?.code).toBe("PERMISSION_DENIED");
+  await nobody.close();
+  for (const [method, params] of [
+    ["program/load", image("Always")],
+    ["program/unload", { programId: 1, ...image("Always") }],
+  ] as const)
+    expect((await server.call(method, params)).error?.data?.code).toBe("INVALID_REQUEST");
+  expect(heard).toEqual([]);
+  const asked = Array.from({ length: 3 * PULLS_AT_A_TIME_MAX }, () =>
+    server.ask("program/load", { ...LOAD, ...image("Always") }),
+  );
+  await until(() => heard.length >= PULLS_AT_A_TIME_MAX);
+  await server.result("program/list");
+  expect(heard).toHaveLength(PULLS_AT_A_TIME_MAX);
+  gate.resolve();
+  for (const id of asked) {
+    const { result } = await server.heard.reply(id);
+    expect(result).toMatchObject({ programs: [{ record: { load: { image_source: { pull_policy: "Always" } } } }] });
+    await server.result("program/unload", { programId: idOf(result as LoadAnswer) });
+  }
+  expect(heard.filter((path) => path.endsWith("/manifests/v1"))).toHaveLength(asked.length);
+  expect(await server.close()).toMatchObject({ code: 0, error: "" });
+  await registry.close();
 });
 
 describe("cancellation while another process holds the lock", () => {

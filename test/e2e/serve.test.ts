@@ -4,6 +4,7 @@ import { closeSync, existsSync, openSync, readFileSync, statSync, unlinkSync } f
 import { connect } from "node:net";
 import { join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
+import { PULLS_AT_A_TIME_MAX } from "../../src/domain/limits.ts";
 import { Bpfman, BpfmanProgramType } from "../../src/grpc/generated/bpfman.ts";
 import { Health } from "../../src/grpc/generated/health.ts";
 import { daemon } from "../labs/daemon.ts";
@@ -181,26 +182,29 @@ test("an application of a cluster that is loaded again keeps its programs and li
   expect((await bpfman.programs()).map(({ program_id }) => program_id).sort()).toEqual(again.sort());
 });
 
-test("while an image is pulled from a registry that does not answer, other changes are made", async () => {
-  const asked = Promise.withResolvers<void>();
-  const socket = { open: () => asked.resolve(), data: () => {} };
+test("while images are pulled from a registry that does not answer, a few at a time, other changes are made", async () => {
+  let connections = 0;
+  const socket = { open: () => void connections++, data: () => {} };
   using registry = Bun.listen({ hostname: "127.0.0.1", port: 0, socket });
   const served = await daemon(bpfman);
   const waiting = served.client();
   const url = `127.0.0.1:${registry.port}/programs/slow:v1`;
-  const loading = failed(
-    waiting.call(Bpfman.method.load, {
-      bytecode: { location: { case: "image", value: { url, imagePullPolicy: 0 } } },
-      info: [{ name: "on_openat", programType: BpfmanProgramType.TRACEPOINT }],
-    }),
+  const loads = Array.from({ length: 2 * PULLS_AT_A_TIME_MAX }, () =>
+    failed(
+      waiting.call(Bpfman.method.load, {
+        bytecode: { location: { case: "image", value: { url, imagePullPolicy: 0 } } },
+        info: [{ name: "on_openat", programType: BpfmanProgramType.TRACEPOINT }],
+      }),
+    ),
   );
-  await asked.promise;
+  await until(() => connections >= PULLS_AT_A_TIME_MAX);
   const client = served.client();
   const { programs } = await loadOpenat(client);
   await client.call(Bpfman.method.unload, { id: programs[0]?.kernelInfo?.id ?? 0 });
-  expect(await Promise.race([loading, "still pulling"])).toBe("still pulling");
+  expect(await Promise.race([...loads, "still pulling"])).toBe("still pulling");
+  expect(connections).toBe(PULLS_AT_A_TIME_MAX);
   waiting.close();
-  await loading;
+  await Promise.all(loads);
 });
 
 describe("the process", () => {

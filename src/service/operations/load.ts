@@ -91,7 +91,8 @@ export async function fetchImage(sources: Sources, request: LoadRequest, context
   if (!("image" in source)) return { ...request, source };
   const { url, registryAuth, pullPolicy } = source.image;
   const images = await sources.openImages();
-  const pulled = await images.pull({ reference: url, registryAuth, pullPolicy }, context);
+  const pulled = await images.pull({ reference: url, registryAuth, pullPolicy, digest: context.digest }, context);
+  context.pulled(pulled.source.digest);
   checkLabelled(pulled, request.programs);
   return { ...request, source: { pulled } };
 }

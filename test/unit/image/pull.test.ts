@@ -48,9 +48,9 @@ const verifier: ImageVerifier = {
   },
 };
 
-const pull = (reference = NAME, pullPolicy: PullPolicy = "IfNotPresent") =>
+const pull = (reference = NAME, pullPolicy: PullPolicy = "IfNotPresent", digest: Digest | null = null) =>
   pullImage(
-    { reference, registryAuth: null, pullPolicy },
+    { reference, registryAuth: null, pullPolicy, digest },
     {
       cache: openCache(directory.path("cache"), () => true),
       openRepository: async () => {
@@ -164,6 +164,26 @@ describe("policies", () => {
     expect((await pull()).object.name).toBe("program.o");
     expect((await pull(NAME, "Always")).source.digest).toBe(digest);
     expect((await pull()).object.name).toBe("new.o");
+  });
+
+  test("what was pulled just now is used, with any policy, whatever the tag has become", async () => {
+    const { digest } = await putImage(repository, "v1", { labels: LABELS });
+    await pull(NAME, "Always");
+    await putImage(repository, "v1", { files: [{ name: "new.o", bytes: ELF }] });
+    await pull(NAME, "Always");
+    repository.asked.length = 0;
+    for (const policy of ["Always", "IfNotPresent", "Never"] as const) {
+      const { reference, source, object } = await pull(NAME, policy, digest);
+      expect({ reference, source, name: object.name }).toEqual({
+        ...{ reference: NAME, name: "program.o" },
+        source: { url: NAME, digest, pullPolicy: policy },
+      });
+    }
+    expect(repository.asked).toEqual([]);
+    // The cache was cleared meanwhile.
+    rmSync(directory.path("cache"), { recursive: true });
+    expect((await pull(NAME, "Always", digest)).source.digest).toBe(digest);
+    expect(repository.asked[0]).toBe(`manifest ${digest}`);
   });
 
   test("Never does not contact any registry", async () => {

@@ -1,9 +1,10 @@
 /** Whole sessions with the fake kernel: life cycle, replies, order, cancellation, and what a session leaves. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { BpfmanError } from "../../../src/errors/error.ts";
+import type { ImagesPort, PullRequest } from "../../../src/platform/images.ts";
 import type { SessionService } from "../../../src/service/session.ts";
 import { OPERATIONS } from "../../../src/service/operations.ts";
-import { REQUEST_ID_CHARS_MAX } from "../../../src/domain/limits.ts";
+import { PULLS_AT_A_TIME_MAX, REQUEST_ID_CHARS_MAX } from "../../../src/domain/limits.ts";
 import { makeTestBed, type TestBed } from "../../fakes/fake-host.ts";
 import { readProtocolPage } from "../../documents/protocol-page.ts";
 import { Served } from "../../fakes/served.ts";
@@ -365,13 +366,14 @@ describe("an image", () => {
     const done: string[] = [];
     const slow = new Served(bed, (service) => ({
       ...service,
+      pullAhead: async (name, params, context) => {
+        await service.pullAhead(name, { ...(params as object), source: LOAD.source }, context);
+        await gate.promise;
+        if (fails !== null) throw fails;
+        done.push("pulled");
+        return null;
+      },
       invoke: (async (name, params, context) => {
-        if (name === "image/pull") {
-          await gate.promise;
-          if (fails !== null) throw fails;
-          done.push(name);
-          return {};
-        }
         // By what it was pulled from, it is in the cache now.
         const { source } = params as { readonly source?: { readonly image?: unknown } };
         const answer = await service.invoke(name, source?.image === undefined ? params : LOAD, context);
@@ -400,7 +402,7 @@ describe("an image", () => {
     expect(done).toEqual(["program/unload"]);
     gate.resolve();
     await slow.heard.reply(3);
-    expect(done).toEqual(["program/unload", "image/pull", "program/load", "link/attach", "program/load"]);
+    expect(done).toEqual(["program/unload", "pulled", "program/load", "link/attach", "program/load"]);
     slow.end();
     await slow.exitCode;
   });
@@ -415,6 +417,83 @@ describe("an image", () => {
     expect((await slow.heard.reply(1)).error).toMatchObject({ data: { code: "REGISTRY_UNREACHABLE" } });
     expect(await slow.heard.reply(3)).toHaveProperty("result.programs");
     expect(done).toEqual(["program/load"]);
+    slow.end();
+    await slow.exitCode;
+  });
+
+  /** What the registry was asked for; it has one image. */
+  function asksOf(): Pick<PullRequest, "digest">[] {
+    const asks: Pick<PullRequest, "digest">[] = [];
+    bed.images = {
+      pull: async ({ reference, pullPolicy, digest = null }: PullRequest) => {
+        asks.push({ digest });
+        return {
+          ...{ reference, mediaType: "", programs: null, maps: null },
+          source: { url: reference, digest: "sha256:first", pullPolicy },
+          object: { name: "x.o", bytes: serviceObject() },
+        };
+      },
+    } as unknown as ImagesPort;
+    return asks;
+  }
+
+  test("is asked for once, and the change runs with what it was then", async () => {
+    const asks = asksOf();
+    await session.initialize();
+    const image = { url: "registry.test/x:v1", pullPolicy: "Always" };
+    expect(await session.result("program/load", { ...LOAD, source: { image } })).toMatchObject({
+      programs: [{ record: { load: { image_source: { pull_policy: "Always", digest: "sha256:first" } } } }],
+    });
+    expect(asks).toEqual([{ digest: null }, { digest: "sha256:first" }]);
+  });
+
+  test("of a change that is refused is not asked for", async () => {
+    const asks = asksOf();
+    await session.initialize();
+    const source = { image: { url: "registry.test/x:v1" } };
+    for (const [method, params] of [
+      ["program/load", { source }],
+      ["program/load", { ...LOAD, source, programs: "all" }],
+      ["program/load", { ...LOAD, source: { ...source, file: "/x.o" } }],
+      ["program/unload", { programId: 100, source }],
+      ["link/attach", { programId: 100, source }],
+    ] as const) {
+      expect(await session.failure(method, params)).toMatchObject({ data: { code: "INVALID_REQUEST" } });
+    }
+    const twice = { ...LOAD, source, application: "a", metadata: { bpfman_application: "b" } };
+    expect(await session.failure("program/load", twice)).toMatchObject({ data: { code: "INVALID_METADATA" } });
+    bed.capabilities = [];
+    expect(await session.failure("program/load", { ...LOAD, source })).toMatchObject({
+      data: { code: "PERMISSION_DENIED" },
+    });
+    expect(asks).toEqual([]);
+  });
+
+  test("is one of a few that are pulled at a time", async () => {
+    let [running, most] = [0, 0];
+    const gates: (() => void)[] = [];
+    const slow = new Served(bed, (service) => ({
+      ...service,
+      pullAhead: async () => {
+        most = Math.max(most, ++running);
+        await new Promise<void>((go) => gates.push(go));
+        running--;
+        throw new BpfmanError("REGISTRY_UNREACHABLE", "pull the image: no answer");
+      },
+    }));
+    await slow.initialize();
+    const asked = Array.from({ length: 3 * PULLS_AT_A_TIME_MAX }, () => slow.ask("program/load", IMAGE));
+    expect(await slow.result("program/list")).toEqual({ programs: [] });
+    // Cancelled before it began, it is not pulled.
+    const last = asked.pop() ?? null;
+    slow.notify("$/cancelRequest", { id: last });
+    expect((await slow.heard.reply(last)).error).toMatchObject({ data: { code: "CANCELLED" } });
+    expect(gates).toHaveLength(PULLS_AT_A_TIME_MAX);
+    for (const [index, id] of asked.entries()) {
+      gates[index]?.();
+      expect((await slow.heard.reply(id)).error).toMatchObject({ data: { code: "REGISTRY_UNREACHABLE" } });
+    }
+    expect([most, gates.length]).toEqual([PULLS_AT_A_TIME_MAX, asked.length]);
     slow.end();
     await slow.exitCode;
   });

@@ -85,7 +85,7 @@ describe("program/load", () => {
   test("pulls before it takes the lock, and remembers where the program is from", async () => {
     const { programs } = await load({ image: { url: URL } });
     expect(happened).toEqual(["pull", "lock"]);
-    expect(asked).toEqual([{ reference: URL, registryAuth: null, pullPolicy: "IfNotPresent" }]);
+    expect(asked).toEqual([{ reference: URL, registryAuth: null, pullPolicy: "IfNotPresent", digest: null }]);
     const [program] = programs;
     expect(program?.record?.load).toMatchObject({
       source_path: null,
@@ -99,7 +99,7 @@ describe("program/load", () => {
   test("hands on how it is to pull, and keeps the login to itself", async () => {
     const registryAuth = Buffer.from("me:secret").toString("base64");
     const { programs } = await load({ image: { url: URL, pullPolicy: "always", registryAuth } });
-    expect(asked).toEqual([{ reference: URL, registryAuth, pullPolicy: "Always" }]);
+    expect(asked).toEqual([{ reference: URL, registryAuth, pullPolicy: "Always", digest: null }]);
     const kept = JSON.stringify([programs, bed.logged]) + (await Bun.file(bed.databasePath).text());
     expect(kept).not.toContain(registryAuth);
     expect(kept).not.toContain("secret");
