@@ -32,6 +32,12 @@ interface Hook {
   readonly link: { readonly id: KernelLinkId; readonly program: ProgramId } | null;
 }
 
+/** A namespace that is where no path of a row leads to, and the names of interfaces in it. */
+interface Elsewhere {
+  readonly netns: string | null;
+  readonly names: ReadonlyMap<number, string>;
+}
+
 interface KernelLinkOn {
   readonly id: KernelLinkId | null;
   readonly programId: ProgramId;
@@ -56,25 +62,20 @@ export function attachmentsOf(host: Host, { dispatchers, links, kernelLink = hos
     const here = places.filter((place) => place.netns === netns);
     return lookInto(host, netns, new Set(here.map(({ ifindex }) => ifindex)));
   });
-  /** Of a namespace that is not where it was when a link was attached in it: where it is now, and what is in it. */
+  /** Where something is that no path leads to any more: by its inode, which may be that of another namespace by now. */
   const elsewhere = remembered((nsid: number) => {
     const netns = host.network.pathTo(nsid);
     const inside = places.filter((place) => place.nsid === nsid).map(({ ifindex }) => ifindex);
     const namespace = netns === null ? null : lookInto(host, netns, new Set(inside));
-    return namespace?.nsid === nsid ? { netns, namespace } : null;
+    return namespace?.nsid === nsid ? { netns, names: namespace.names } : null;
   });
-  function placeNow({ netns, nsid }: Pick<Hook, "netns" | "nsid">) {
-    const namespace = namespaceAt(netns);
-    const found = namespace === undefined || namespace?.nsid === nsid ? null : elsewhere(nsid);
-    return found ?? { netns, namespace };
-  }
   const byHook = new Map(dispatchers.map((record) => [keyOf(record), record]));
   const ofDispatcher = remembered(
-    (record: DispatcherRecord): AttachmentAnswer => chainAttachment(host, record, { onInterface, placeNow }),
+    (record: DispatcherRecord): AttachmentAnswer => chainAttachment(host, record, { onInterface, elsewhere }),
   );
 
   function onInterface(hook: Hook): AttachmentAnswer {
-    const { namespace } = placeNow(hook);
+    const namespace = namespaceAt(hook.netns);
     const name = namespace?.nsid === hook.nsid ? namespace.names.get(hook.ifindex) : undefined;
     const link = hook.link === null ? null : kernelLink(hook.link.id);
     const facts = link?.programId === hook.link?.program ? link?.facts : null;
@@ -155,23 +156,25 @@ const lookInto = (host: Host, netns: string | null, indexes: ReadonlySet<number>
 function chainAttachment(
   host: Host,
   record: DispatcherRecord,
-  {
-    onInterface,
-    placeNow,
-  }: { onInterface(hook: Hook): AttachmentAnswer; placeNow(hook: Hook): { readonly netns: string | null } },
+  { onInterface, elsewhere }: { onInterface(hook: Hook): AttachmentAnswer; elsewhere(nsid: number): Elsewhere | null },
 ): AttachmentAnswer {
   const { type, nsid, ifindex, netns, programId: program } = record;
   if (type === "xdp") {
     const { kernelLinkId: id } = record;
     return onInterface({ nsid, ifindex, netns, link: id === null || program === null ? null : { id, program } });
   }
-  const hook: Hook = { nsid, ifindex, netns, link: null };
-  const found = onInterface(hook);
-  if (found.present !== true || program === null) return found;
   const direction = type === "tc-egress" ? "egress" : "ingress";
-  const runs = ifReadable(() =>
-    host.kernel.tcFilterProgram({ netns: placeNow(hook).netns, ifindex, direction }, record.filter),
-  );
+  const runsAt = (path: string | null) =>
+    ifReadable(() => host.kernel.tcFilterProgram({ netns: path, ifindex, direction }, record.filter));
+  const found = onInterface({ nsid, ifindex, netns, link: null });
+  if (program === null) return found;
+  if (found.reason === "namespace-gone") {
+    const other = elsewhere(nsid);
+    if (other === null || runsAt(other.netns) !== program) return found;
+    return { present: true, reason: null, interface: other.names.get(ifindex) ?? null };
+  }
+  if (found.present !== true) return found;
+  const runs = runsAt(netns);
   if (runs === undefined) return { ...found, present: null };
   if (runs === program) return found;
   return { ...found, present: false, reason: runs === null ? "filter-gone" : "filter-replaced" };

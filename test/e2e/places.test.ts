@@ -1,6 +1,15 @@
 /** Places of links that change under them: interfaces, namespaces, filters and files, as ip, tc and mv change them. */
 import { beforeEach, describe, expect, test } from "bun:test";
-import { copyFileSync, mkdtempSync, readlinkSync, realpathSync, renameSync, rmSync, unlinkSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdtempSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
@@ -148,6 +157,9 @@ describe("an interface", () => {
 });
 
 describe("a namespace that was deleted", () => {
+  const successors: string[] = [];
+  cleanUpAfterEach(() => deleteNamespaces(...successors.splice(0)));
+
   for (const kind of ["xdp", "tcx"] as const) {
     const run = kind === "tcx" ? tcxTest : test;
     run(`took the interface with it, as the kernel's link says: ${kind}`, async () => {
@@ -162,6 +174,30 @@ describe("a namespace that was deleted", () => {
       expect((await bpfman.findings()).map(({ code }) => code)).toEqual(["hook-gone"]);
       expect((await bpfman.run("repair")).code).toBe(0);
       expect(await bpfman.links()).toEqual([]);
+    });
+  }
+
+  for (const kind of ["xdp", "tc"] as const) {
+    test(`left its number to another one, where nothing is bpfman's: ${kind}`, async () => {
+      // Each namespace has an lo, with the same index. It has generic XDP only, which would be said.
+      bpfman.env.BPFMAN_LOG = "error";
+      const link = await attach(kind, "lo");
+      const inode = statSync(wire.netns).ino;
+      sh("ip", "netns", "delete", wire.netns.slice("/run/netns/".length));
+      // The number is free a moment later, and the lowest free number is the next one that is used.
+      await until(() => {
+        successors.push(`bpfman-next-${process.pid}-${kind}-${successors.length}`);
+        sh("ip", "netns", "add", successors.at(-1) as string);
+        return statSync(`/run/netns/${successors.at(-1)}`).ino === inode;
+      });
+      const successor = successors.at(-1) as string;
+      sh("ip", "-n", successor, "link", "set", "lo", "up");
+      expect(await row(link)).toContain("(namespace gone)");
+      expect((await bpfman.findings()).map(({ code }) => code)).toEqual(["hook-gone"]);
+      expect((await bpfman.run("repair")).code).toBe(0);
+      expect(await bpfman.links()).toEqual([]);
+      expect(sh("ip", "-n", successor, "-d", "link", "show", "lo")).not.toContain("xdp");
+      expect(sh("tc", "-n", successor, "filter", "show", "dev", "lo", "ingress")).toBe("");
     });
   }
 

@@ -34,26 +34,24 @@ export const placeName = ({ key, interface: name }: ChainPlace): string =>
 const directionOf = (key: DispatcherKey): Direction => (key.type === "tc-egress" ? "egress" : "ingress");
 
 /**
- * Returns the hook in the form the kernel port takes; its direction is irrelevant for XDP. The chain may have been made from
- * another namespace than the caller's, or its path may lead to another one by now, where the same index is somebody else's
- * interface. Throws NETNS_NOT_FOUND if its namespace is not to be found.
+ * Returns the hook in the form the kernel port takes; its direction is irrelevant for XDP. Where its path leads to another
+ * namespace by now, the same index is somebody else's interface. So does an inode number that the kernel used again: a namespace that is
+ * found by it elsewhere is that of the hook only if `isOurs` knows what is there. Throws NETNS_NOT_FOUND if it is not to be found.
  */
-export function kernelHook(host: Host, place: ChainPlace): TcHook {
-  const { key, interface: name } = place;
-  return { netns: netnsOf(host, place), ifindex: key.ifindex, interface: name, direction: directionOf(key) };
-}
-
-function netnsOf({ network }: Host, place: ChainPlace): string | null {
-  const { netns, key } = place;
+export function kernelHook(host: Host, place: ChainPlace, isOurs: (hook: TcHook) => boolean = () => false): TcHook {
+  const { key, interface: name, netns } = place;
+  const at = (path: string | null): TcHook => {
+    return { netns: path, ifindex: key.ifindex, interface: name, direction: directionOf(key) };
+  };
   let failure: unknown = null;
   try {
-    if (network.namespaceId(netns) === key.nsid) return netns;
+    if (host.network.namespaceId(netns) === key.nsid) return at(netns);
   } catch (thrown) {
     if (!(thrown instanceof BpfmanError) || thrown.code !== "NETNS_NOT_FOUND") throw thrown;
     failure = thrown;
   }
-  const path = network.pathTo(key.nsid);
-  if (path !== null) return path;
+  const path = host.network.pathTo(key.nsid);
+  if (path !== null && isOurs(at(path))) return at(path);
   if (failure !== null) throw failure;
   const why = netns === null ? "no name or process leads to it" : `"${netns}" is now a different network namespace`;
   throw new BpfmanError("NETNS_NOT_FOUND", `find network namespace ${key.nsid} of ${placeName(place)}: ${why}`, {

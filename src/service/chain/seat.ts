@@ -5,7 +5,7 @@ import type { ProgramId } from "../../domain/ids.ts";
 import { linkPin, type Pin } from "../../domain/pin.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
-import type { AttachedLink } from "../../platform/kernel.ts";
+import type { AttachedLink, TcHook } from "../../platform/kernel.ts";
 import type { Context } from "../operation.ts";
 import { openIfOwn, removePins } from "../own-pins.ts";
 import { type ChainPlace, kernelHook, placeName } from "./place.ts";
@@ -113,15 +113,30 @@ function tcSeat(host: Host, { place, record }: { readonly place: ChainPlace; rea
       return { type, filter };
     },
     swap(old, next) {
-      const hook = kernelHook(host, place);
+      const hook = tcHook(host, place, record);
       const runs = host.kernel.tcFilterProgram(hook, filter);
       // Unlike BPF_LINK_UPDATE, netlink has no conditional replace.
       if (runs !== null && runs !== old.id) throw filterTaken(place, { runs, expected: old.id });
       host.kernel.replaceTc(next, hook, filter);
     },
-    running: () => host.kernel.tcFilterProgram(kernelHook(host, place), filter),
-    leave: () => void host.kernel.detachTc(kernelHook(host, place), filter),
+    running: () => host.kernel.tcFilterProgram(tcHook(host, place, record), filter),
+    leave: () => void host.kernel.detachTc(tcHook(host, place, record), filter),
   };
+}
+
+/** The hook of a chain, also in a namespace that its path does not lead to, if its filter runs a program of bpfman's there. */
+export function tcHook(host: Host, place: ChainPlace, record: DispatcherRecord): TcHook {
+  if (record.type === "xdp") return kernelHook(host, place);
+  const { filter, revision, pendingRevision } = record;
+  const dispatchers = () =>
+    [revision, pendingRevision ?? revision].flatMap((number) =>
+      host.store.recordedPins(host.pins.paths.revision(record, number)),
+    );
+  return kernelHook(host, place, (hook) => {
+    const runs = host.kernel.tcFilterProgram(hook, filter);
+    if (runs === null) return false;
+    return host.store.program(runs) !== null || dispatchers().some(({ kind, id }) => kind === "program" && id === runs);
+  });
 }
 
 const filterTaken = (place: ChainPlace, programs: { readonly runs: number; readonly expected: number }): BpfmanError =>

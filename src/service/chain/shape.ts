@@ -8,6 +8,7 @@ import type { SlotMember } from "../../platform/kernel.ts";
 import type { Context } from "../operation.ts";
 import type { Member } from "./members.ts";
 import { type ChainPlace, kernelHook, placeName } from "./place.ts";
+import { tcHook } from "./seat.ts";
 import { type Obstacle, slotsFor } from "./twins.ts";
 
 /** `slots` is null if the only member runs directly. */
@@ -60,9 +61,11 @@ export async function shapeOf(host: Host, wanted: Wanted, context: Context): Pro
 const endsTheSame = ({ details, proceedOn }: Member): boolean =>
   proceedOn.every((value) => SAME_ALONE[details.kind].includes(value));
 
-function runsAsWellAlone(host: Host, { place, filter }: Wanted, member: Member): boolean {
+function runsAsWellAlone(host: Host, { place, record, filter }: Wanted, member: Member): boolean {
   if (host.config.dispatcher.alone === "chain" || !endsTheSame(member)) return false;
-  return filter === null || !host.kernel.hasTcFilterBehind(kernelHook(host, place), filter);
+  if (filter === null) return true;
+  const hook = record === null ? kernelHook(host, place) : tcHook(host, place, record);
+  return !host.kernel.hasTcFilterBehind(hook, filter);
 }
 
 const full = (place: ChainPlace): BpfmanError =>

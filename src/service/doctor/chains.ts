@@ -8,7 +8,7 @@ import type { Host } from "../../platform/host.ts";
 import { type ChainLink, linksOn, membersOf } from "../chain/members.ts";
 import { type ChainPlace, kernelHook, placeName } from "../chain/place.ts";
 import { currentProgram, rebuild, removeAtRest } from "../chain/rebuild.ts";
-import { seatOf } from "../chain/seat.ts";
+import { seatOf, tcHook } from "../chain/seat.ts";
 import type { Context } from "../operation.ts";
 import { openIfOwn, removePins } from "../own-pins.ts";
 import type { Plan } from "../plan.ts";
@@ -98,9 +98,8 @@ function ownLink(host: Host, record: DispatcherRecord): ProgramId | null {
 
 /** Returns the program on the hook: in bpfman's link or filter, or else anybody's. */
 function running(host: Host, { record, place }: Chain): ProgramId | null {
-  const hook = kernelHook(host, place);
-  if (record.type !== "xdp") return host.kernel.tcFilterProgram(hook, record.filter);
-  return ownLink(host, record) ?? host.kernel.xdpHolder(hook)?.program ?? null;
+  if (record.type !== "xdp") return host.kernel.tcFilterProgram(tcHook(host, place, record), record.filter);
+  return ownLink(host, record) ?? host.kernel.xdpHolder(kernelHook(host, place))?.program ?? null;
 }
 
 /** Checks the pins of a chain that is on its hook, its slots, and its configuration. */

@@ -8,7 +8,7 @@ import { isChained } from "../../domain/link.ts";
 import { linkPin, type Pin, programPin } from "../../domain/pin.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { Host } from "../../platform/host.ts";
-import type { PinnedHandle } from "../../platform/kernel.ts";
+import type { PinnedHandle, TcHook } from "../../platform/kernel.ts";
 import type { RowCopy } from "../../platform/store.ts";
 import { kernelHook, placeOf, sameKey } from "../chain/place.ts";
 import { removeAtRest } from "../chain/rebuild.ts";
@@ -58,7 +58,8 @@ function isOnHook(host: Host, record: DispatcherRecord): boolean {
   }
   const { interface: name, netns, filter, programId: program } = record;
   try {
-    return host.kernel.tcFilterProgram(kernelHook(host, { key: record, interface: name, netns }), filter) === program;
+    const runsIt = (hook: TcHook): boolean => host.kernel.tcFilterProgram(hook, filter) === program;
+    return runsIt(kernelHook(host, { key: record, interface: name, netns }, runsIt));
   } catch (thrown) {
     if (thrown instanceof BpfmanError) return false;
     throw thrown;
