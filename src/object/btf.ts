@@ -32,9 +32,9 @@ const BITFIELD_SHIFT = 24;
 const TYPE_BYTES = 12;
 const POINTER_BYTES = 8;
 
-/** Bytes after a type's common header, by kind: a fixed number, and one for each of its `count` members. */
+/** Bytes after a type's common header, by kind (`KIND`): a fixed number, and one for each of its `count` members. */
 const FIXED_BYTES: readonly number[] = [0, 4, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 4, 0, 0];
-const MEMBER_BYTES: readonly number[] = [0, 0, 0, 0, 12, 12, 8, 0, 0, 0, 0, 0, 0, 8, 0, 12, 0, 0, 0, 12];
+export const MEMBER_BYTES: readonly number[] = [0, 0, 0, 0, 12, 12, 8, 0, 0, 0, 0, 0, 0, 8, 0, 12, 0, 0, 0, 12];
 
 export interface Btf {
   readonly types: Fields;

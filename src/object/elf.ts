@@ -243,7 +243,7 @@ export function symbolBytes({ wide, refuse }: Format, { entrySize }: Section): n
 }
 
 /** Decodes the symbol that begins at that byte of the table. */
-export function symbolAt(fields: Fields, at: number, index: number): ElfSymbol {
+function symbolAt(fields: Fields, at: number, index: number): ElfSymbol {
   const [infoAt, sectionAt, w] = fields.format.wide ? [4, 6, 8] : [12, 14, 4];
   const info = fields.u8(at + infoAt);
   const section = fields.u16(at + sectionAt);

@@ -57,6 +57,8 @@ export interface SymbolTable {
   readonly named: readonly ElfSymbol[];
   /** By index, as relocations refer to them. */
   at(index: number): ElfSymbol | undefined;
+  /** Size of the section of their names. */
+  readonly nameBytes: number;
   nameOf(symbol: ElfSymbol): string;
 }
 
@@ -123,7 +125,7 @@ export class OpenObject {
     };
     const named: ElfSymbol[] = [];
     for (const index of namedSymbols(words, elf.littleEndian, sections)) named.push(at(index) as ElfSymbol);
-    return { table, count, named, at, nameOf: ({ nameAt }) => names.name(nameAt) };
+    return { table, count, named, at, nameBytes: names.length, nameOf: ({ nameAt }) => names.name(nameAt) };
   }
 
   /** The relocation tables that apply to a section. */

@@ -4,20 +4,23 @@
  * the kind it expects.
  */
 import { BTF_NESTING_MAX, KCONFIG_BYTES_MAX } from "../domain/limits.ts";
-import { type Btf, type BtfType, KIND, bareType, isWrapper, membersOf, sizeOfType, typeOf } from "./btf.ts";
+import {
+  type Btf,
+  type BtfType,
+  KIND,
+  bareType,
+  isWrapper,
+  MEMBER_BYTES,
+  membersOf,
+  sizeOfType,
+  typeOf,
+} from "./btf.ts";
 
 const KSYMS = ".ksyms";
 const KCONFIG = ".kconfig";
 
-/** Words before the members, and of each member, of the kinds that have any. */
+/** Words before the members. */
 const HEAD_WORDS = 3;
-const MEMBER_WORDS: Readonly<Record<number, number>> = {
-  [KIND.struct]: 3,
-  [KIND.union]: 3,
-  [KIND.enum]: 2,
-  [KIND.enum64]: 3,
-  [KIND.functionProto]: 2,
-};
 
 /**
  * Throws the error of `refuse` for the first problem. Returns how many variables its sections have. Reads words rather than types:
@@ -92,8 +95,8 @@ function checkMembers(btf: Btf, id: number, at: number, types: number): void {
   const kind = (info >>> 24) & 0x1f;
   const hasBitfields = info >>> 31 === 1;
   const count = info & 0xffff;
-  const each = MEMBER_WORDS[kind];
-  if (each === undefined) throw bad(btf, id, "has members, which its kind cannot have");
+  const each = (MEMBER_BYTES[kind] ?? 0) >>> 2;
+  if (each === 0) throw bad(btf, id, "has members, which its kind cannot have");
   for (let i = 0, member = at + HEAD_WORDS; i < count; i++, member += each) {
     if ((words[member] as number) >= strings.length) throw noName(btf, words[member] as number);
     if (kind === KIND.enum || kind === KIND.enum64) continue;

@@ -6,7 +6,7 @@
 import { EXTERNS_MAX, LIBBPF_LOOKS_MAX, TEXT_FUNCTIONS_MAX } from "../domain/limits.ts";
 import { checkRelocationRecords } from "./btf-ext.ts";
 import { type Elf, type ElfSymbol, type NamedSection, SHT, STB, STT, sectionFields } from "./elf.ts";
-import { hasOffset, inOrder, isCode, type OpenObject, RELOCATION_BYTES } from "./open-object.ts";
+import { hasOffset, inOrder, isCode, type OpenObject, RELOCATION_BYTES, type SymbolTable } from "./open-object.ts";
 import { callsIn, INSTRUCTION_BYTES, LOAD_IMMEDIATE_64, TEXT } from "./program-layout.ts";
 import { checkBtf } from "./sound-btf.ts";
 
@@ -33,10 +33,10 @@ export function checkForLibbpf(object: OpenObject): void {
       throw refuse(`its section "${name}" has no bytes in the file`);
     single.add(name);
   }
-  const { named, count } = object.symbols;
+  const { named, count, nameBytes } = object.symbols;
   const filled = sections.filter((section) => isCode(section) && section.size > 0);
   const code = new Map(filled.map((section) => [section.index, readCode(elf, section)]));
-  const functions = checkFunctions(elf, named, code);
+  const functions = checkFunctions(elf, { named, nameBytes }, code);
   checkRelocations(object);
   for (const each of code.values()) if (each.section.name !== TEXT) checkCalls(object, each);
   const externs = named.filter(isExtern).length;
@@ -55,7 +55,11 @@ const readCode = (elf: Elf, section: NamedSection) => ({ section, bytes: section
 type Code = ReturnType<typeof readCode>;
 
 /** libbpf copies functions according to their symbols, and writes the second half of a constant after the first. */
-function checkFunctions(elf: Elf, named: readonly ElfSymbol[], code: ReadonlyMap<number, Code>): number {
+function checkFunctions(
+  elf: Elf,
+  { named, nameBytes }: Pick<SymbolTable, "named" | "nameBytes">,
+  code: ReadonlyMap<number, Code>,
+): number {
   let [functions, inText] = [0, 0];
   for (const { type, section: index, value, size, nameAt } of named) {
     const here = type === STT.func && index !== null ? code.get(index) : undefined;
@@ -68,7 +72,9 @@ function checkFunctions(elf: Elf, named: readonly ElfSymbol[], code: ReadonlyMap
           ? "reaches beyond it"
           : bytes.bytes[value + size - INSTRUCTION_BYTES] === LOAD_IMMEDIATE_64
             ? "ends in half an instruction"
-            : null;
+            : nameAt >= nameBytes
+              ? "has a name beyond the names of symbols"
+              : null;
     if (reason !== null)
       throw elf.refuse(`its function at ${value} of section "${section.name}" (name ${nameAt}) ${reason}`);
     functions++;

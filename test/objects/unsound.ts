@@ -110,6 +110,7 @@ const CHANGES: readonly (readonly [what: string, reason: string, change: Change]
   ],
   ["a function behind its section", "reaches beyond it", (its) => its.put(its.symbol("called") + 8, 4096)],
   ["a function before the file", "reaches beyond it", (its) => its.putWide(its.symbol("called") + 8, 2n ** 64n - 8n)],
+  ["a function whose name is not there", "beyond the names", (its) => its.put(its.symbol("called"), 0x7fff_ffff)],
   [
     "a function that ends in half an instruction",
     "ends in half an instruction",
