@@ -53,7 +53,9 @@ const ARROW = /^var (\w+) = (async )?\(([^()]*)\) => (?:\{\n((?:[ }].*\n|\n)*?)\
 
 /** Declares functions: a constant that is an arrow function costs a command as much as five declared functions. */
 const declared = (text: string): string =>
-  text.replaceAll(ARROW, (_, name, isAsync = "", given, block, value) => {
+  text.replaceAll(ARROW, (whole, name, isAsync = "", given, block, value) => {
+    // It may end within a template.
+    if (whole.includes("`") && block !== undefined) return whole;
     const body = block === undefined ? `return ${value};` : block;
     return `${isAsync}function ${name}(${given}) {\n${body}}`;
   });
