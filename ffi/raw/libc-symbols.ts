@@ -16,7 +16,7 @@ export const LIBC_SYMBOLS = {
   syscall: { args: ["i64", "i64", "i64", "i64", "i64", "i64"], returns: "i64" },
 } as const satisfies Record<string, FFIFunction>;
 
-/** Those that most commands do not call: each costs 16,000 instructions when its table is opened. */
+/** The symbols that most commands do not call: looking up each of them takes 16,000 instructions, so they have a table of their own. */
 export const SELDOM_SYMBOLS = {
   dlerror: { args: [], returns: "ptr" },
   dlopen: { args: ["ptr", "i32"], returns: "ptr" },

@@ -288,7 +288,7 @@ function isInFilter({ programId, details }: LinkRecord, { dispatchers, attachmen
   return found?.programId === programId && attachments.ofDispatcher(found).present === true;
 }
 
-/** Answers for some of the stored links. `nameOf` returns a program's name; null if there is no such program any more. */
+/** Builds the answers for some of the stored links. `nameOf` returns a program's name, or null if the program no longer exists. */
 export function linkAnswers(
   host: Host,
   records: readonly LinkRecord[],

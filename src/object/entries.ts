@@ -46,7 +46,7 @@ export function readEntries({ elf: { refuse }, sections, symbols }: OpenObject):
   return { programs: inOrder(programs), globals: inOrder(globals) };
 }
 
-/** Of a section with programs: what its name says about them. */
+/** What the name of a section says about the programs in it. */
 function roleOf(section: NamedSection): SectionName | "data" | null {
   const { name, type, size } = section;
   if (isCode(section)) return name !== TEXT && size > 0 ? parseSectionName(name) : null;

@@ -76,7 +76,7 @@ export function checkBtf(btf: Btf): number {
 
 const bad = (btf: Btf, id: number, reason: string) => btf.types.format.refuse(`its BTF type ${id} ${reason}`);
 
-/** Of a type that there is; 0 for void. */
+/** Returns the kind of an existing type; 0 for void. */
 const kindAt = ({ words, places }: Btf, id: number): number =>
   id === 0 ? 0 : ((words[((places[id] as number) >>> 2) + 1] as number) >>> 24) & 0x1f;
 

@@ -67,7 +67,7 @@ interface Call {
   readonly context: Context;
   /** What the operation recorded for the history. */
   facts: Facts;
-  /** Of the image that was pulled. */
+  /** The digest of the image that was pulled. */
   digest: string | null;
   /** Set when nothing is left in the runtime directory. */
   leaves: boolean;

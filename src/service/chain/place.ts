@@ -34,9 +34,9 @@ export const placeName = ({ key, interface: name }: ChainPlace): string =>
 const directionOf = (key: DispatcherKey): Direction => (key.type === "tc-egress" ? "egress" : "ingress");
 
 /**
- * Returns the hook in the form the kernel port takes; its direction is irrelevant for XDP. Where its path leads to another
- * namespace by now, the same index is somebody else's interface. So does an inode number that the kernel used again: a namespace that is
- * found by it elsewhere is that of the hook only if `isOurs` knows what is there. Throws NETNS_NOT_FOUND if it is not to be found.
+ * Returns the hook in the form the kernel port takes; its direction is irrelevant for XDP. If the path leads to another
+ * namespace by now, the same index is somebody else's interface there, and the namespace is looked for by its inode number. The kernel
+ * reuses these numbers, so what is found counts only if `isOurs` recognizes the program on its hook. Throws NETNS_NOT_FOUND.
  */
 export function kernelHook(host: Host, place: ChainPlace, isOurs: (hook: TcHook) => boolean = () => false): TcHook {
   const { key, interface: name, netns } = place;

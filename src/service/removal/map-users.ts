@@ -25,7 +25,7 @@ const directoriesOf = ({ mapPinPath, maps }: ProgramRecord): string[] => [
   ...new Set([mapPinPath, ...maps.flatMap(({ pinPath }) => pinPath?.slice(0, pinPath.lastIndexOf("/")) ?? [])]),
 ];
 
-/** Of all programs, or as far as they share something with that one. */
+/** Reads which programs use which maps: all programs or, given one, those that have pins in the same directories. */
 function readUses(host: Host, near: ProgramRecord | null): Uses {
   const users = new Map<string, Set<ProgramId>>();
   const used = new Map<ProgramId, readonly string[]>();
