@@ -151,6 +151,14 @@ function startWorker(): Bun.Subprocess<"pipe", "pipe", "inherit"> {
 /** Unlike most commands, a session runs its code often enough for compiling it to pay off (scripts/bundle.ts). */
 const compileEagerly = (): void => Bun.unsafe.setJITPolicy(1);
 
+/** Prepares for a session on standard input and output. */
+async function beginSession(): Promise<void> {
+  served = true;
+  compileEagerly();
+  const { blockingAgain } = await import("../ffi/safe/ready.ts");
+  process.on("exit", blockingAgain(1));
+}
+
 /** Makes the changes of a session, for its server. Returns the exit code. */
 async function runWorker(signal: AbortSignal): Promise<number> {
   compileEagerly();
@@ -176,7 +184,7 @@ async function runWorker(signal: AbortSignal): Promise<number> {
   }
 }
 
-/** A JSON-RPC session uses streams, which Bun flushes when it exits. */
+/** A session uses streams, which Bun flushes when it exits. */
 let served = false;
 const interrupted = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => interrupted.abort());
@@ -263,8 +271,7 @@ const code = await runCli({
     return followed;
   },
   serve: async (settings, { clientProcessId }) => {
-    served = true;
-    compileEagerly();
+    await beginSession();
     const [{ connectSession }, { serveStdio }, { withWorker }] = await Promise.all([
       import("./runtime.ts"),
       import("../rpc/server.ts"),
@@ -280,8 +287,7 @@ const code = await runCli({
     });
   },
   serveLanguage: async (settings, { helper, clientProcessId }) => {
-    served = true;
-    compileEagerly();
+    await beginSession();
     const [{ connectSession, openSourceCompiler }, { serveLanguage }] = await Promise.all([
       import("./runtime.ts"),
       import("../lsp/server.ts"),

@@ -63,3 +63,18 @@ export function openOwnEnd(fd: number): number | null {
     return null;
   }
 }
+
+/** include/uapi/asm-generic/fcntl.h */
+const GET_FLAGS = 3;
+const SET_FLAGS = 4;
+
+/**
+ * Returns a function that makes the descriptor blocking again if it is so now. Its flags belong to everybody who has the
+ * same pipe (open(2)), and Bun's streams change them: the next command of a shell would fail with EAGAIN.
+ */
+export function blockingAgain(fd: number): () => void {
+  const flags = syscall("fcntl", fd, GET_FLAGS);
+  return () => {
+    if (flags >= 0 && (flags & constants.O_NONBLOCK) === 0) syscall("fcntl", fd, SET_FLAGS, flags);
+  };
+}

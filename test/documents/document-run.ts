@@ -170,7 +170,7 @@ function byBlock(path: string, output: string): Map<number, string> {
 
 /** It was run to its end, and what it says is printed is what was printed. */
 export function expectTrue(path: string, { code, output, printed }: DocumentRun, has: Surroundings["has"]): void {
-  if (code !== 0) throw new Error(`${path} ended with exit code ${code}:\n${output}`);
+  if (code !== 0) throw new Error(`${path}:\n${output}\nended with exit code ${code}`);
   for (const { shown, by } of shownOf(path)) {
     const text = by === null ? undefined : printed.get(by.line);
     // Commands that need what is not here have printed nothing.

