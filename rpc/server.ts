@@ -114,7 +114,9 @@ class Server {
     const flushed = await Promise.race([this.#writer.flushed(), ...(isHurried ? [late()] : [])]);
     this.#connection.dispose();
     if (!flushed) service.log.error("the client did not read the last replies");
-    return flushed || isHurried ? exitCode : 1;
+    const { failure } = this.#writer;
+    if (failure !== null) service.log.error(`write to standard output: ${failure}`);
+    return (flushed && failure === null) || isHurried ? exitCode : 1;
   }
 
   #listen(): void {

@@ -15,9 +15,12 @@ export interface WriterOptions {
   output(bytes: Uint8Array): Promise<void>;
   /** Restores the client's ID in a reply of the library. */
   settle(reply: ResponseMessage): void;
-  /** Called when the client has stopped reading for good. */
+  /** Called when nothing can be written any more. */
   gone(): void;
 }
+
+/** What a client that has gone leaves of its pipe or socket. */
+const GONE = new Set<unknown>(["EPIPE", "ECONNRESET"]);
 
 /** Writes frames as fast as the client reads them and tracks how far behind it is. */
 export class BoundedWriter extends AbstractMessageWriter implements MessageWriter {
@@ -27,6 +30,8 @@ export class BoundedWriter extends AbstractMessageWriter implements MessageWrite
   #backlog = 0;
   #pump: Promise<void> | null = null;
   #gone = false;
+  /** Why replies were lost although the client may still be there, for example because its file system is full. */
+  failure: string | null = null;
   #waiting: { readonly bytes: number; readonly resolve: () => void }[] = [];
 
   constructor(options: WriterOptions) {
@@ -90,8 +95,9 @@ export class BoundedWriter extends AbstractMessageWriter implements MessageWrite
       const frames = this.#queue.splice(0, count);
       try {
         await this.#options.output(frames.length === 1 ? (frames[0] as Uint8Array) : Buffer.concat(frames));
-      } catch {
+      } catch (thrown) {
         this.#gone = true;
+        if (!GONE.has((thrown as { readonly code?: unknown }).code)) this.failure = reasonOf(thrown);
         this.#queue = [];
         this.#backlog = 0;
         this.#wake();

@@ -82,6 +82,18 @@ test.each(["rpc", "lsp"])("%s leaves the pipe that it shares as the shell had ma
   expect(String(stdout)).toMatch(/^flags:\t01$/m);
 });
 
+test("a session that cannot write its replies says why, and fails", () => {
+  const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params: {} });
+  const full = openSync("/dev/full", "w");
+  const { exitCode, stderr } = Bun.spawnSync(bpfman.command("rpc"), {
+    env: { ...ENV, ...bpfman.env },
+    stdio: [Buffer.from(`Content-Length: ${body.length}\r\n\r\n${body}`), full, "pipe"],
+  });
+  closeSync(full);
+  expect(String(stderr)).toEndWith("ERROR write to standard output: ENOSPC: no space left on device\n");
+  expect(exitCode).toBe(1);
+});
+
 describe("the client in Bun", () => {
   const start = () => {
     const [executable = "", ...args] = bpfman.command("rpc");
