@@ -66,7 +66,7 @@ export class Served extends Client {
 
   async #output(bytes: Uint8Array): Promise<void> {
     if (this.#gate !== null) await this.#gate.promise;
-    if (this.#gone) throw new Error("EPIPE");
+    if (this.#gone) throw Object.assign(new Error("EPIPE: broken pipe, write"), { code: "EPIPE" });
     this.heard.push(bytes);
   }
 }
