@@ -36,7 +36,6 @@ const netns = () => require("./hooks/netns-link.ts") as typeof import("./hooks/n
 const netfilter = () => require("./hooks/netfilter-link.ts") as typeof import("./hooks/netfilter-link.ts");
 const content = () => require("./load/map-content.ts") as typeof import("./load/map-content.ts");
 const events = () => require("./open-events.ts") as typeof import("./open-events.ts");
-const maps = () => require("./open-map.ts") as typeof import("./open-map.ts");
 const runs = () => require("./run-counts.ts") as typeof import("./run-counts.ts");
 const trace = () => require("./open-trace.ts") as typeof import("./open-trace.ts");
 const names = () => require("./explain/whole-name.ts") as typeof import("./explain/whole-name.ts");
@@ -61,7 +60,10 @@ export function openKernel(pins: string | null = null): KernelPort {
     wholeName: (program) => names().wholeName(program),
     map: (id) => lookUp("map", id, readMap),
     mapIds: () => allIds("map").map(mapId),
-    openMap: (id) => maps().openMap(id, open),
+    mapOpener: async () => {
+      const { openMap } = await import("./open-map.ts");
+      return (id) => openMap(id, open);
+    },
     openEvents: (id) => events().openEvents(id, open),
     openTrace: () => trace().openTrace(),
     programBtf: ({ id, btfId }) =>

@@ -473,6 +473,8 @@ export interface XdpHolder {
   readonly mode: XdpMode;
 }
 
+export type MapOpener = (id: MapId) => OpenMap | null;
+
 /**
  * The kernel. All calls are synchronous system calls except `load`, which opens libbpf on first use. Failures are
  * BpfmanErrors with `sys` set; a missing ID or pin is `null` rather than an error if the return type allows it. Methods
@@ -497,8 +499,11 @@ export interface KernelPort {
   mapContent(id: MapId): KernelMapContent | null;
   /** The bytes of an array's first value, such as those of a `.rodata`; null if there is no such map, or it is no array. */
   firstValue(id: MapId): Uint8Array | null;
-  /** Throws PERMISSION_DENIED for maps that bpfman did not pin, without CAP_SYS_ADMIN. */
-  openMap(id: MapId): OpenMap | null;
+  /**
+   * Returns what opens maps, once its code is loaded; null from that if there is none of that ID. It throws PERMISSION_DENIED for maps
+   * that bpfman did not pin, without CAP_SYS_ADMIN.
+   */
+  mapOpener(): Promise<MapOpener>;
   /** Opens a ring buffer or perf buffer to read from it. Throws NOT_SUPPORTED. */
   openEvents(id: MapId): OpenEvents | null;
   /** Opens trace_pipe. Throws TRACEFS_UNAVAILABLE, EVENTS_TAKEN, PERMISSION_DENIED. */

@@ -42,6 +42,7 @@ import type {
   TwinToLoad,
   Verification,
   WatchedRuns,
+  MapOpener,
 } from "../../src/platform/kernel.ts";
 
 type Kind = PinnedKind;
@@ -335,7 +336,8 @@ export class FakeKernel implements KernelPort {
   map = (id: MapId) => this.#maps.get(id) ?? null;
   linkIds = () => [...this.#links.keys()].map(kernelLinkId);
   mapIds = () => [...this.#maps.keys()].map(mapId);
-  openMap: KernelPort["openMap"] = () => null;
+  openMap: MapOpener = () => null;
+  mapOpener: KernelPort["mapOpener"] = async () => this.openMap;
   openEvents = () => null;
   openTrace = (): never => {
     throw new BpfmanError("TRACEFS_UNAVAILABLE", "the fake kernel has no trace");

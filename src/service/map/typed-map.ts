@@ -46,7 +46,7 @@ export async function withMap<T>(
   work: (map: TypedMap) => T | Promise<T>,
 ): Promise<T> {
   const known = findMap(host, named);
-  const open = host.kernel.openMap(known.id);
+  const open = (await host.kernel.mapOpener())(known.id);
   if (open === null) {
     throw new BpfmanError("MAP_NOT_FOUND", `map ${known.id} (${known.name}) does not exist any more`, {
       details: { map_id: known.id },

@@ -5,6 +5,7 @@ import { prometheusText } from "../../domain/prometheus.ts";
 import type { MetricAnswer, MetricSampleAnswer, MetricsAnswer } from "../../domain/stats-answer.ts";
 import { ifPermitted } from "../../inspect/map-answer.ts";
 import type { Host } from "../../platform/host.ts";
+import type { MapOpener } from "../../platform/kernel.ts";
 import { knownMaps } from "../map/find-map.ts";
 import { countEntries } from "../map/map-status.ts";
 import { operation } from "../operation.ts";
@@ -83,11 +84,11 @@ function programMetrics(host: Host): MetricAnswer[] {
   ];
 }
 
-function mapMetrics(host: Host): MetricAnswer[] {
+function mapMetrics(host: Host, openMap: MapOpener): MetricAnswer[] {
   const [memory, used, room]: [MetricSampleAnswer[], MetricSampleAnswer[], MetricSampleAnswer[]] = [[], [], []];
   for (const { id, name, programs } of knownMaps(host.store.programs()).values()) {
     // Without CAP_SYS_ADMIN, maps of global variables cannot be looked at.
-    const open = ifPermitted(() => host.kernel.openMap(id));
+    const open = ifPermitted(() => openMap(id));
     if (open === null) continue;
     try {
       const { type, memlock, maxEntries } = open.map;
@@ -114,7 +115,7 @@ function mapMetrics(host: Host): MetricAnswer[] {
   ];
 }
 
-function metricsOf(host: Host): MetricAnswer[] {
+function metricsOf(host: Host, openMap: MapOpener): MetricAnswer[] {
   const chains = chainsOf(host).map(({ record, members }) =>
     sample({ type: record.type, interface: record.interface, nsid: String(record.nsid) }, members.length),
   );
@@ -123,7 +124,7 @@ function metricsOf(host: Host): MetricAnswer[] {
     .map(({ operation: name, result }) => ({ operation: name, code: result }));
   return [
     ...programMetrics(host),
-    ...mapMetrics(host),
+    ...mapMetrics(host, openMap),
     {
       name: "bpfman_chain_members",
       type: "gauge",
@@ -139,8 +140,8 @@ function metricsOf(host: Host): MetricAnswer[] {
   ];
 }
 
-function metrics(host: Host, { output }: MetricsRequest): MetricsAnswer {
-  const answer = metricsOf(host);
+async function metrics(host: Host, { output }: MetricsRequest): Promise<MetricsAnswer> {
+  const answer = metricsOf(host, await host.kernel.mapOpener());
   const file = output === null ? null : host.files.absolute(output);
   if (file !== null) host.files.saveText(file, prometheusText(answer));
   return { metrics: answer, file };
