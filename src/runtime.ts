@@ -266,7 +266,8 @@ interface Opened {
   write(text: string): void;
 }
 
-async function openRuntime({ settings, write, keep, parentPid }: Opened): Promise<Runtime> {
+/** Opens what the operations need on this machine, each part when it is first used. */
+export async function openRuntime({ settings, write, keep, parentPid }: Opened): Promise<Runtime> {
   const directories = directoriesOf(settings);
   const config = await loadConfig(settings.configFile);
   const log = openLog(settings.logLevel, write);

@@ -46,7 +46,13 @@ const cgroups = cgroupLab();
 const lanes = Array.from(
   { length: LANES },
   (_, number) =>
-    new Lane({ bpfman: executable(), wire: wire(), work: workload(`-${number}`), cgroups, image: imageName }),
+    new Lane({
+      bpfman: executable({ inProcess: true }),
+      wire: wire(),
+      work: workload(`-${number}`),
+      cgroups,
+      image: imageName,
+    }),
 );
 // Nothing here is signed, which would be said of each image that is pulled.
 beforeEach(() => {

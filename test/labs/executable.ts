@@ -16,9 +16,9 @@ import type {
 } from "../../src/domain/answer.ts";
 import type { Settings } from "../../src/domain/settings.ts";
 import type { ErrorCode } from "../../src/errors/codes.ts";
-import { connect } from "../../src/runtime.ts";
 import type { Invoke } from "../../src/service/invoke.ts";
 import { cleanUpAfterEach } from "./clean-up.ts";
+import { connectBriefly, runInProcess } from "./in-process.ts";
 import { kernelObjects, until } from "./kernel-lab.ts";
 
 export const BPFMAN = resolve(import.meta.dir, "../../dist/bpfman");
@@ -97,8 +97,11 @@ export interface Executable {
   expectNothingLeft(): Promise<void>;
 }
 
-/** To be called at the top of a test file. What a test does not unload itself is unloaded after it. */
-export function executable(): Executable {
+/**
+ * To be called at the top of a test file. What a test does not unload itself is unloaded after it. With `inProcess`, what is run to its
+ * end runs in the process of the test, for what is about another process, which `command` or `start` begins.
+ */
+export function executable({ inProcess = false } = {}): Executable {
   let directory = "";
   let seen = newSeen();
   let env: Record<string, string> = {};
@@ -143,6 +146,10 @@ export function executable(): Executable {
   }
 
   async function run(...words: readonly string[]): Promise<Outcome> {
+    if (inProcess) {
+      const logLevel = (env.BPFMAN_LOG as Settings["logLevel"] | undefined) ?? SETTINGS.logLevel;
+      return runInProcess(words, { ...SETTINGS, runtimeDir: runtimeDir(), logLevel, env });
+    }
     const { code, out, error } = await start(...words).ended;
     if (code === null) throw new Error(`bpfman ${words.join(" ")} was ended by a signal\n${error}`);
     return { code, out, error };
@@ -173,7 +180,7 @@ export function executable(): Executable {
 
   async function ask(...call: Parameters<Invoke>) {
     const said: string[] = [];
-    const invoke = await connect({ ...SETTINGS, runtimeDir: runtimeDir() }, (text) => void said.push(text));
+    const invoke = await connectBriefly({ ...SETTINGS, runtimeDir: runtimeDir() }, (text) => void said.push(text));
     const answer = await invoke(...call);
     expect({ call, said }).toEqual({ call, said: [] });
     return answer;
