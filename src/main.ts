@@ -117,8 +117,11 @@ function columnsOf(fd: number): number | null {
   return terminalColumns(fd);
 }
 
-/** Explains on a terminal that input is expected, and in what form; a user would otherwise see nothing. */
-function explainWaiting(): void {
+/** Prepares standard input and output for a session. */
+async function openStdio(): Promise<void> {
+  const { blockingAgain } = await import("../ffi/safe/ready.ts");
+  process.on("exit", blockingAgain(1));
+  // On a terminal, a user would otherwise see nothing.
   if (!isTerminal(0) || !(require("node:tty") as typeof import("node:tty")).isatty(0)) return;
   writeAll(2, "waiting for JSON-RPC on stdin, framed as in LSP; Ctrl-D ends the session\n");
 }
@@ -150,14 +153,6 @@ function startWorker(): Bun.Subprocess<"pipe", "pipe", "inherit"> {
 
 /** Unlike most commands, a session runs its code often enough for compiling it to pay off (scripts/bundle.ts). */
 const compileEagerly = (): void => Bun.unsafe.setJITPolicy(1);
-
-/** Prepares for a session on standard input and output. */
-async function beginSession(): Promise<void> {
-  served = true;
-  compileEagerly();
-  const { blockingAgain } = await import("../ffi/safe/ready.ts");
-  process.on("exit", blockingAgain(1));
-}
 
 /** Makes the changes of a session, for its server. Returns the exit code. */
 async function runWorker(signal: AbortSignal): Promise<number> {
@@ -271,7 +266,8 @@ const code = await runCli({
     return followed;
   },
   serve: async (settings, { clientProcessId }) => {
-    await beginSession();
+    served = true;
+    compileEagerly();
     const [{ connectSession }, { serveStdio }, { withWorker }] = await Promise.all([
       import("./runtime.ts"),
       import("../rpc/server.ts"),
@@ -279,7 +275,7 @@ const code = await runCli({
     ]);
     const beginning = { settings, parentPid: process.ppid };
     const service = await connectSession(settings, (text) => writeAll(2, text), beginning.parentPid);
-    explainWaiting();
+    await openStdio();
     return serveStdio({
       service: withWorker(service, { beginning, start: startWorker }),
       signal: interrupted.signal,
@@ -287,13 +283,14 @@ const code = await runCli({
     });
   },
   serveLanguage: async (settings, { helper, clientProcessId }) => {
-    await beginSession();
+    served = true;
+    compileEagerly();
     const [{ connectSession, openSourceCompiler }, { serveLanguage }] = await Promise.all([
       import("./runtime.ts"),
       import("../lsp/server.ts"),
     ]);
     const { invoke, log, processes } = await connectSession(settings, (text) => writeAll(2, text), process.ppid);
-    explainWaiting();
+    await openStdio();
     return serveLanguage({
       ...{ input: process.stdin, output: process.stdout, signal: interrupted.signal, version: buildInfo.version },
       ...{ invoke, log, processes, compiler: await openSourceCompiler(), clientProcessId, helper },
