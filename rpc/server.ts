@@ -46,16 +46,6 @@ const EXIT_INTERRUPTED = 130;
 /** Serves until the session ends and returns the exit code. Throws INVALID_REQUEST if the client has already exited. */
 export const serve = (host: RpcHost): Promise<number> => new Server(host).run();
 
-/** Serves a session over the process's own stdin and stdout. */
-export function serveStdio(host: Omit<RpcHost, "input" | "output">): Promise<number> {
-  const sink = Bun.stdout.writer();
-  const output = async (bytes: Uint8Array): Promise<void> => {
-    sink.write(bytes);
-    await sink.flush();
-  };
-  return serve({ ...host, input: Bun.stdin.stream(), output });
-}
-
 /**
  * Connects the parts. In: reader (bytes to JSON) → exchange (IDs, batches, `admit`) → the library (dispatch,
  * cancellation) → `#answer` → methods. Out: the library → writer, which calls the exchange to restore the client's ID.

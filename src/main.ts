@@ -117,11 +117,8 @@ function columnsOf(fd: number): number | null {
   return terminalColumns(fd);
 }
 
-/** Prepares standard input and output for a session. */
-async function openStdio(): Promise<void> {
-  const { blockingAgain } = await import("../ffi/safe/ready.ts");
-  process.on("exit", blockingAgain(1));
-  // On a terminal, a user would otherwise see nothing.
+/** Explains on a terminal that input is expected, and in what form; a user would otherwise see nothing. */
+function explainWaiting(): void {
   if (!isTerminal(0) || !(require("node:tty") as typeof import("node:tty")).isatty(0)) return;
   writeAll(2, "waiting for JSON-RPC on stdin, framed as in LSP; Ctrl-D ends the session\n");
 }
@@ -268,15 +265,30 @@ const code = await runCli({
   serve: async (settings, { clientProcessId }) => {
     served = true;
     compileEagerly();
-    const [{ connectSession }, { serveStdio }, { withWorker }] = await Promise.all([
+    const [{ blockingAgain }, { connectSession }, { serve }, { withWorker }] = await Promise.all([
+      import("../ffi/safe/ready.ts"),
       import("./runtime.ts"),
       import("../rpc/server.ts"),
       import("../rpc/worker.ts"),
     ]);
     const beginning = { settings, parentPid: process.ppid };
     const service = await connectSession(settings, (text) => writeAll(2, text), beginning.parentPid);
-    await openStdio();
-    return serveStdio({
+    explainWaiting();
+    // Unless something is still to be written: Bun would wait as it exits, although the client does not read.
+    let isWritten = true;
+    const leaveBlocking = blockingAgain(1);
+    process.on("exit", () => {
+      if (isWritten) leaveBlocking();
+    });
+    const sink = Bun.stdout.writer();
+    return serve({
+      input: Bun.stdin.stream(),
+      async output(bytes) {
+        isWritten = false;
+        sink.write(bytes);
+        await sink.flush();
+        isWritten = true;
+      },
       service: withWorker(service, { beginning, start: startWorker }),
       signal: interrupted.signal,
       clientProcessId,
@@ -290,7 +302,7 @@ const code = await runCli({
       import("../lsp/server.ts"),
     ]);
     const { invoke, log, processes } = await connectSession(settings, (text) => writeAll(2, text), process.ppid);
-    await openStdio();
+    explainWaiting();
     return serveLanguage({
       ...{ input: process.stdin, output: process.stdout, signal: interrupted.signal, version: buildInfo.version },
       ...{ invoke, log, processes, compiler: await openSourceCompiler(), clientProcessId, helper },
