@@ -6,13 +6,15 @@ import type { AttachKind } from "../domain/kinds.ts";
 import type { defineCommand, Group, Leaf, Node } from "./command.ts";
 import { PROGRAM_ID } from "./fields.ts";
 
+type Defined<Name extends string> = { readonly [Each in Name]: ReturnType<typeof defineCommand> };
+
 /** Creates leaves of a grammar. Their file is loaded to run or describe the command that it exports under that name. */
 const leavesOf =
   (grammar: "classic" | "noun") =>
   <Name extends string>(
     name: string,
     summary: string,
-    file: () => Promise<{ readonly [Each in Name]: ReturnType<typeof defineCommand> }>,
+    file: () => Promise<Defined<Name>>,
     command: Name,
     more: Partial<Leaf> = {},
   ): Leaf => ({ name, summary, ...more, load: async () => (await file())[command][grammar] });
@@ -34,7 +36,6 @@ const noun = leavesOf("noun");
 
 // Files of several commands.
 const about = () => import("./about/about.ts");
-const attaching = () => import("./attach/hooks.ts");
 const applying = () => import("./apply/apply.ts");
 const checking = () => import("./check/check.ts");
 const doctor = () => import("./doctor/doctor.ts");
@@ -47,38 +48,42 @@ const registry = () => import("./image/registry.ts");
 const lists = () => import("./list/list.ts");
 const loading = () => import("./load/load.ts");
 const maps = () => import("./map/map.ts");
+const network = () => import("./attach/network.ts");
 const stats = () => import("./stats/stats.ts");
 const removal = () => import("./remove/remove.ts");
+const tracing = () => import("./attach/tracing.ts");
 
-const hooksByKind = (): Readonly<Record<AttachKind, string>> => ({
-  xdp: "Attach an XDP program to a network interface.",
-  tc: "Attach a TC program to one direction of a network interface.",
-  tcx: "Attach a TCX program to one direction of a network interface.",
-  tracepoint: "Attach a program to a tracepoint.",
-  kprobe: "Attach a kprobe or kretprobe program to a kernel function.",
-  uprobe: "Attach a uprobe or uretprobe program to a binary or library.",
-  fentry: "Attach an fentry program to the function it was loaded for.",
-  fexit: "Attach an fexit program to the function it was loaded for.",
-  lsm: "Attach an LSM program to the hook it was loaded for.",
-  raw_tp: "Attach a program to a raw tracepoint.",
-  tp_btf: "Attach a tp_btf program to the tracepoint it was loaded for.",
-  fmod_ret: "Attach an fmod_ret program to the function it was loaded for.",
-  iter: "Attach an iterator, whose output `bpfman iter` prints.",
-  freplace: "Replace the function of a loaded program that an freplace program was loaded for.",
-  perf_event: "Attach a program to a counter of the kernel or the processor.",
-  "kprobe.multi": "Attach a program to all kernel functions that a pattern matches.",
-  "uprobe.multi": "Attach a program to all functions of a binary that a pattern matches.",
-  cgroup: "Attach a program to a cgroup, for its processes and those of the cgroups below.",
-  sk_lookup: "Attach an sk_lookup program to a network namespace.",
-  netfilter: "Attach a netfilter program to a hook of a network namespace.",
+const hooksByKind = (): {
+  readonly [Kind in AttachKind]: readonly [() => Promise<{ readonly HOOKS: Defined<Kind> }>, summary: string];
+} => ({
+  xdp: [network, "Attach an XDP program to a network interface."],
+  tc: [network, "Attach a TC program to one direction of a network interface."],
+  tcx: [network, "Attach a TCX program to one direction of a network interface."],
+  tracepoint: [tracing, "Attach a program to a tracepoint."],
+  kprobe: [tracing, "Attach a kprobe or kretprobe program to a kernel function."],
+  uprobe: [tracing, "Attach a uprobe or uretprobe program to a binary or library."],
+  fentry: [tracing, "Attach an fentry program to the function it was loaded for."],
+  fexit: [tracing, "Attach an fexit program to the function it was loaded for."],
+  lsm: [tracing, "Attach an LSM program to the hook it was loaded for."],
+  raw_tp: [tracing, "Attach a program to a raw tracepoint."],
+  tp_btf: [tracing, "Attach a tp_btf program to the tracepoint it was loaded for."],
+  fmod_ret: [tracing, "Attach an fmod_ret program to the function it was loaded for."],
+  iter: [tracing, "Attach an iterator, whose output `bpfman iter` prints."],
+  freplace: [tracing, "Replace the function of a loaded program that an freplace program was loaded for."],
+  perf_event: [tracing, "Attach a program to a counter of the kernel or the processor."],
+  "kprobe.multi": [tracing, "Attach a program to all kernel functions that a pattern matches."],
+  "uprobe.multi": [tracing, "Attach a program to all functions of a binary that a pattern matches."],
+  cgroup: [network, "Attach a program to a cgroup, for its processes and those of the cgroups below."],
+  sk_lookup: [network, "Attach an sk_lookup program to a network namespace."],
+  netfilter: [network, "Attach a netfilter program to a hook of a network namespace."],
 });
 
 /** A leaf per hook that a program can be attached to. */
 const hooks = (grammar: "classic" | "noun"): Leaf[] =>
-  Object.entries(hooksByKind()).map(([name, summary]) => ({
+  Object.entries(hooksByKind()).map(([name, [file, summary]]) => ({
     name,
     summary,
-    load: async () => (await attaching()).HOOKS[name as AttachKind][grammar],
+    load: async () => ((await file()).HOOKS as Defined<AttachKind>)[name as AttachKind][grammar],
   }));
 
 const loads = (leaf: typeof classic): Leaf[] => [
@@ -206,7 +211,7 @@ const LINK = groupOf(
     noun("get", "Show one link in detail.", oneLink, "getLink"),
     noun("list", "List links.", lists, "listLinks"),
     noun("read", "Print what the program of an iterator link writes.", () => import("./get/iter.ts"), "readIterator"),
-    noun("update", "Change the priority or proceed-on of a live XDP or TC link.", attaching, "updateLink"),
+    noun("update", "Change the priority or proceed-on of a live XDP or TC link.", network, "updateLink"),
     noun("delete", "Delete links, and any program left without one.", removal, "deleteLinks"),
   ],
 );

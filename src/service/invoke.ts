@@ -156,7 +156,7 @@ async function accept(call: Call, raw: unknown, { nameOf, calledAs }: NonNullabl
   // `import("valibot")` would load all of it.
   const [{ parseRequest }, module] = await Promise.all([import("./parse-request.ts"), row.module()]);
   const { implementation } = module as unknown as Module;
-  const request = parseRequest(implementation.request, raw, nameOf);
+  const request = parseRequest(implementation.requestFor?.(raw) ?? implementation.request, raw, nameOf);
   call.facts = subjectOf(request);
   if (row.privilege !== "none") call.context.requireCapabilities([row.privilege], `"${calledAs ?? call.name}"`);
   return { implementation, request };

@@ -79,6 +79,8 @@ export type Early = Sources & Pick<Runtime, "openHost">;
 export interface Operation<Schema extends GenericSchema, Answer, Needs = Host, Input = InferOutput<Schema>> {
   /** A getter in modules of several operations, so that a command makes the schema that it needs. */
   readonly request: Schema;
+  /** The part of a schema with many alternatives that a request is checked against, so that a command makes only this one. */
+  requestFor?(request: unknown): Schema;
   /**
    * Does slow work that changes nothing visible to others, such as fetching an image; a writer does it before it takes
    * the lock. The result is the input of `run`, by default the request itself.

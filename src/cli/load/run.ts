@@ -1,6 +1,6 @@
 import type { RunAnswer } from "../../domain/answer.ts";
 import { BpfmanError } from "../../errors/error.ts";
-import { ANY_TARGET, targetOf } from "../attach/hooks.ts";
+import { ANY_TARGET, targetOf } from "../attach/any-target.ts";
 import { defineCommand, ifGiven, vary, type Values } from "../command.ts";
 import { IMAGE_URL, imageRequest, PULL_POLICY, REGISTRY_AUTH } from "../image/fields.ts";
 import { METADATA } from "../labels.ts";

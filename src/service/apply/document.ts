@@ -19,10 +19,10 @@ const text = fields.text();
 const described = <Schema extends v.GenericSchema>(schema: Schema, description: string) =>
   v.pipe(schema, v.description(description));
 
-const withMetadata = attachTarget.options.map((target) => v.strictObject({ ...target.entries, metadata }));
+const withMetadata = attachTarget().options.map((target) => v.strictObject({ ...target.entries, metadata }));
 /** A target as in a request to attach, with the link's metadata. */
 const attachment = v.variant("kind", withMetadata as never) as unknown as v.GenericSchema<
-  v.InferInput<typeof attachTarget> & { metadata?: Record<string, string> },
+  v.InferInput<ReturnType<typeof attachTarget>> & { metadata?: Record<string, string> },
   AttachTarget & { metadata: Record<string, string> }
 >;
 

@@ -5,7 +5,7 @@ import type { ProgramSpec } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import type { NameOf } from "../operation.ts";
 import { parseRequest } from "../parse-request.ts";
-import { type AttachTarget, attachTarget } from "../requests/attach-request.ts";
+import { type AttachTarget, targetOfKind } from "../requests/attach-request.ts";
 
 /** Fields of targets, without the kind. */
 export type GivenTarget = Readonly<Record<string, unknown>>;
@@ -23,7 +23,7 @@ export function targetsFor(specs: readonly ProgramSpec[], given: GivenTarget, na
     const asked: GivenTarget = { ...targetInSection(kind, spec.section), ...own };
     const missing = Object.keys(schema).filter((name) => isRequired(schema, name) && !Object.hasOwn(asked, name));
     if (missing.length > 0) throw lacking(spec, missing);
-    return parseRequest(object({ attach: attachTarget }), { attach: { kind, ...asked } }, nameOf).attach;
+    return parseRequest(object({ attach: targetOfKind(kind) }), { attach: { kind, ...asked } }, nameOf).attach;
   });
   const unused = fields.find(([name]) => !targets.some(({ kind }) => Object.hasOwn(fieldsOf(kind), name)))?.[0];
   if (unused !== undefined) throw superfluous(specs, unused);
@@ -43,8 +43,7 @@ function kindOf({ name, type }: ProgramSpec): AttachKind {
 type TargetSchema = Readonly<Record<string, { readonly type: string }>>;
 
 function fieldsOf(kind: AttachKind): TargetSchema {
-  const option = attachTarget.options.find(({ entries }) => entries.kind.literal === kind);
-  const { kind: _, ...fields } = option?.entries ?? { kind };
+  const { kind: _, ...fields } = targetOfKind(kind).entries;
   return fields;
 }
 

@@ -208,6 +208,9 @@ function attachByItself(
 }
 
 export const implementation = operation({
-  request: attachRequest,
+  get request() {
+    return attachRequest();
+  },
+  requestFor: attachRequest,
   run: (host: Host, input: AttachRequest, context: Context) => attach(host, input, context),
 });

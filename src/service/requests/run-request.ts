@@ -6,7 +6,7 @@ import * as fields from "./request-fields.ts";
 const table = fields.table();
 
 const given = v.optional(v.unknown());
-const names = new Set(attachTarget.options.flatMap(({ entries }) => Object.keys(entries)));
+const names = new Set(attachTarget().options.flatMap(({ entries }) => Object.keys(entries)));
 names.delete("kind");
 
 /**

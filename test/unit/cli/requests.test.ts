@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { BpfmanError } from "../../../src/errors/error.ts";
 import { type GenericSchema, parse } from "valibot";
-import { ANY_TARGET } from "../../../src/cli/attach/hooks.ts";
+import { ANY_TARGET } from "../../../src/cli/attach/any-target.ts";
 import { attachTarget } from "../../../src/service/requests/attach-request.ts";
 import { OPERATIONS, type OperationName } from "../../../src/service/operations.ts";
 import { cli } from "../../fakes/cli-host.ts";
@@ -75,7 +75,7 @@ describe("run", () => {
   test.each(cases)("%s", (line, request) => expectRequest(line, "program/run", request));
 
   test("there is an option for each field of each target", () => {
-    const fields = new Set(attachTarget.options.flatMap(({ entries }) => Object.keys(entries)));
+    const fields = new Set(attachTarget().options.flatMap(({ entries }) => Object.keys(entries)));
     fields.delete("kind");
     const options = Object.keys(ANY_TARGET).map((name) => (name === "visitedMap" ? "map" : name));
     expect(options.toSorted()).toEqual([...fields].sort());

@@ -53,7 +53,7 @@ describe.each(PROGRAM_TYPES.map((kind) => [kind, factsOf(kind)] as const))("%s",
 
   test("is attached in both grammars and over JSON-RPC, if it is attached at all", async () => {
     if (facts.attachKind === null) return;
-    const requests = attachTarget.options.map((option) => option.entries.kind.literal as string);
+    const requests = attachTarget().options.map((option) => option.entries.kind.literal as string);
     expect(requests).toContain(facts.attachKind);
     for (const group of ["attach", "link attach"]) {
       const { out } = await cli(`${group} --help`);
@@ -78,7 +78,7 @@ describe.each(PROGRAM_TYPES.map((kind) => [kind, factsOf(kind)] as const))("%s",
 });
 
 test("every request to attach is of a kind", () => {
-  const requests = attachTarget.options.map((option) => option.entries.kind.literal);
+  const requests = attachTarget().options.map((option) => option.entries.kind.literal);
   expect([...requests].sort()).toEqual([...ATTACH_KINDS].sort());
 });
 

@@ -7,7 +7,7 @@ import { parse } from "valibot";
 
 test.each(ATTACHABLE_TYPES.map((type) => [type]))("%s: every question has its place in the params", (type) => {
   const answers = Object.fromEntries(questionsFor(type).map(({ name, value }) => [name, value || "a"]));
-  const target: Record<string, unknown> = parse(attachTarget, targetOf(type, answers));
+  const target: Record<string, unknown> = parse(attachTarget(), targetOf(type, answers));
   for (const [name, value] of Object.entries(answers)) expect(String(target[name])).toBe(value);
 });
 

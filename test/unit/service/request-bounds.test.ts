@@ -41,7 +41,7 @@ const BOUNDS: readonly (readonly [what: string, max: number, schema: GenericSche
     ["a metadata value", METADATA_CHARS_MAX, loadRequest, (n) => load({ metadata: { k: text(n) } })],
     ["a metadata key", METADATA_CHARS_MAX, loadRequest, (n) => load({ metadata: { [text(n)]: "v" } })],
     ["entries of a map", MAP_ENTRIES_MAX, loadRequest, (n) => load({ mapEntries: { m: n } })],
-    ["an interface", ALTERNATIVE_NAME_CHARS_MAX, attachRequest, (n) => attach(text(n))],
+    ["an interface", ALTERNATIVE_NAME_CHARS_MAX, attachRequest(), (n) => attach(text(n))],
     ["a selector", SELECTOR_CHARS_MAX, listProgramsRequest(), (n) => ({ selector: text(n) })],
     ["entries of the history", OPERATIONS_MAX, historyRequest, (n) => ({ limit: n })],
     ["a wait", RESTORE_WAIT_MS_MAX, restoreRequest, (n) => ({ waitMs: n })],

@@ -71,7 +71,7 @@ const ATTACHES: typeof LOADS = [
   [
     { iface: "lo" },
     'field "attach.kind" is missing',
-    `it is one of ${attachTarget.options.map((option) => option.entries.kind.literal).join(", ")}`,
+    `it is one of ${attachTarget().options.map((option) => option.entries.kind.literal).join(", ")}`,
   ],
   [
     { kind: "tcx", iface: "lo", direction: "ingress", priority: 1, proceed_on: [] },
@@ -101,7 +101,7 @@ const ATTACHES: typeof LOADS = [
   [{ kind: "uprobe", target: "/x", pid: 0 }, 'invalid value for "attach.pid": must be at least 1, not 0', null],
 ];
 test.each(ATTACHES)("of an attach: %j", (attach, message, hint) => {
-  expectProblem(attachRequest, { programId: 5, attach }, [message, hint]);
+  expectProblem(attachRequest({ attach }), { programId: 5, attach }, [message, hint]);
 });
 
 test("of others", () => {

@@ -550,5 +550,5 @@ test.each([
   const details = bed.inspect((host) => host.store.links()[0]?.details);
   if (details === undefined) throw new Error("no link");
   const around = { mapName: () => "seen", xdpMode: "skb" } as const;
-  expect(targetOf(details, around)).toEqual(parse(attachTarget, target));
+  expect(targetOf(details, around)).toEqual(parse(attachTarget(), target));
 });
