@@ -71,7 +71,9 @@ const ATTACHES: typeof LOADS = [
   [
     { iface: "lo" },
     'field "attach.kind" is missing',
-    `it is one of ${attachTarget().options.map((option) => option.entries.kind.literal).join(", ")}`,
+    `it is one of ${attachTarget()
+      .options.map((option) => option.entries.kind.literal)
+      .join(", ")}`,
   ],
   [
     { kind: "tcx", iface: "lo", direction: "ingress", priority: 1, proceed_on: [] },
