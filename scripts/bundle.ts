@@ -21,11 +21,22 @@ const withoutTerminal: Bun.BunPlugin = {
 const ENTRY = join(ROOT, "src/main.ts");
 
 /**
- * What commands load after the entry and its imports, in that order: `version` the first, listings two, most others three,
- * and those that change something four. Other modules are loaded by few commands.
+ * What commands load after the entry and its imports; no stage imports a later one. `version` loads the first, a look into a map
+ * named by its ID the second and the kernel's as well, a listing the first four, most others all but the last, and those that change
+ * something all.
  */
 const STAGES = [
   ["src/runtime.ts", "src/service/parse-request.ts", "src/service/operation.ts"],
+  [
+    "src/cli/parse/json-word.ts",
+    "src/cli/render/table.ts",
+    "src/domain/ids.ts",
+    "src/domain/pin.ts",
+    "src/domain/program.ts",
+    "src/inspect/map-answer.ts",
+    "src/service/requests/request-fields.ts",
+  ],
+  ["src/store/open-store.ts"],
   [
     "src/cli/labels.ts",
     "src/cli/render/lists.ts",
@@ -35,9 +46,9 @@ const STAGES = [
     "src/inspect/program-answer.ts",
     "src/service/recovery/strays.ts",
     "src/bpffs/open-pins.ts",
-    "src/store/open-store.ts",
   ],
-  ["src/service/require-record.ts", "src/files/open-files.ts", "src/kernel/open-kernel.ts"],
+  ["src/kernel/open-kernel.ts"],
+  ["src/service/require-record.ts", "src/files/open-files.ts"],
   [
     "src/lock/open-lock.ts",
     "src/files/open-processes.ts",
@@ -57,6 +68,7 @@ export const TABLES = [
   "src/cli/render/root-help.ts",
   "src/domain/kernel-words.ts",
   "src/domain/kinds.ts",
+  "src/domain/map-type-words.ts",
   "src/domain/perf-events.ts",
   "src/object/section-name.ts",
 ].map((path) => join(ROOT, path));

@@ -14,7 +14,7 @@ import { openLog } from "./log/open-log.ts";
 import type { CompilerPort } from "./platform/compiler.ts";
 import type { Host } from "./platform/host.ts";
 import type { MachinePort } from "./platform/machine.ts";
-import type { Runtime, Versions } from "./platform/runtime.ts";
+import type { Adapter, Runtime, Versions } from "./platform/runtime.ts";
 import type { StorePort } from "./platform/store.ts";
 import type { StoreOptions } from "./store/open-store.ts";
 import { createInvoke, type Invoke } from "./service/invoke.ts";
@@ -86,13 +86,13 @@ let pinsModule: typeof import("./bpffs/open-pins.ts") | undefined;
 let processesModule: typeof import("./files/open-processes.ts") | undefined;
 let storeModule: typeof import("./store/open-store.ts") | undefined;
 
-/** Loads the adapters that an operation is sure to use, or those that it uses as a rule. */
-async function loadAdapters(mode: "read" | "write", skims: boolean): Promise<void> {
-  storeModule ??= await import("./store/open-store.ts");
-  pinsModule ??= await import("./bpffs/open-pins.ts");
-  if (skims) return;
-  filesModule ??= await import("./files/open-files.ts");
-  kernelModule ??= await import("./kernel/open-kernel.ts");
+/** Loads the adapters that an operation uses as a rule. */
+async function loadAdapters(mode: "read" | "write", uses: readonly Adapter[] | undefined): Promise<void> {
+  const isUsed = (adapter: Adapter): boolean => uses === undefined || uses.includes(adapter);
+  if (isUsed("store")) storeModule ??= await import("./store/open-store.ts");
+  if (isUsed("pins")) pinsModule ??= await import("./bpffs/open-pins.ts");
+  if (isUsed("files")) filesModule ??= await import("./files/open-files.ts");
+  if (isUsed("kernel")) kernelModule ??= await import("./kernel/open-kernel.ts");
   if (mode === "write") processesModule ??= await import("./files/open-processes.ts");
 }
 
@@ -331,9 +331,9 @@ export async function openRuntime({ settings, write, keep, parentPid }: Opened):
       requireLibc();
       return (await import("./lock/open-lock.ts")).openLock(`${directories.runtimeDir}/lock`);
     },
-    openHost: async (mode, owner = null, skims = false) => {
+    openHost: async (mode, owner = null, uses) => {
       requireLibc();
-      await loadAdapters(mode, skims);
+      await loadAdapters(mode, uses);
       const keepsStore = mode === "write" && kept === null;
       const opened = () => {
         if (kept !== null) return mode === "read" ? kept().read() : kept().write(owner);

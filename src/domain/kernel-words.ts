@@ -54,44 +54,6 @@ const PROGRAM_TYPE_WORDS = [
 ] as const;
 export type KernelProgramType = (typeof PROGRAM_TYPE_WORDS)[number]["name"];
 
-/** BPF_MAP_TYPE_*, from 0, as cilium/ebpf spells them in lower case. */
-const MAP_TYPE_WORDS = [
-  "unspecifiedmap",
-  "hash",
-  "array",
-  "programarray",
-  "perfeventarray",
-  "percpuhash",
-  "percpuarray",
-  "stacktrace",
-  "cgrouparray",
-  "lruhash",
-  "lrucpuhash",
-  "lpmtrie",
-  "arrayofmaps",
-  "hashofmaps",
-  "devmap",
-  "sockmap",
-  "cpumap",
-  "xskmap",
-  "sockhash",
-  "cgroupstorage",
-  "reuseportsockarray",
-  "percpucgroupstorage",
-  "queue",
-  "stack",
-  "skstorage",
-  "devmaphash",
-  "structopsmap",
-  "ringbuf",
-  "inodestorage",
-  "taskstorage",
-  "bloomfilter",
-  "userringbuf",
-  "cgroupstoragenew",
-  "arena",
-] as const;
-
 /** BPF_LINK_TYPE_*, from 0. */
 const LINK_TYPE_WORDS = [
   "unspec",
@@ -187,7 +149,6 @@ export const programTypeText = (type: number): string => PROGRAM_TYPE_WORDS[type
 const WORD_OF: ReadonlyMap<string, string> = new Map(PROGRAM_TYPE_WORDS.map(({ name, text }) => [name, text]));
 /** Returns the text word for a constant without its prefix: `SCHED_CLS`. */
 export const programTypeWord = (name: KernelProgramType): string => WORD_OF.get(name) ?? name;
-export const mapTypeJson = (type: number): string => MAP_TYPE_WORDS[type] ?? unknown(type);
 export const linkTypeWord = (type: number): string => LINK_TYPE_WORDS[type] ?? unknown(type);
 /** Returns the name of the constant in lower case. */
 export const attachTypeWord = (type: number): string => ATTACH_TYPES[type]?.toLowerCase() ?? unknown(type);

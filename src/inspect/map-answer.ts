@@ -1,6 +1,6 @@
 import type { MapAnswer } from "../domain/answer.ts";
 import type { MapId } from "../domain/ids.ts";
-import { mapTypeJson } from "../domain/kernel-words.ts";
+import { mapTypeJson } from "../domain/map-type-words.ts";
 import { BpfmanError } from "../errors/error.ts";
 import type { Host } from "../platform/host.ts";
 import type { KernelMap } from "../platform/kernel.ts";

@@ -1,5 +1,6 @@
 /** What a kernel must have for an object, and since which version of Linux it has (its release notes, and bpf(2)). */
-import { type KernelProgramType, mapTypeJson, programTypeWord } from "../domain/kernel-words.ts";
+import { type KernelProgramType, programTypeWord } from "../domain/kernel-words.ts";
+import { mapTypeJson } from "../domain/map-type-words.ts";
 import { kernelTypeOf, KINDS, sectionParts } from "../domain/kinds.ts";
 import type { ObjectFile, ObjectMap } from "../domain/object-file.ts";
 

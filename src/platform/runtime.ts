@@ -28,6 +28,9 @@ export interface Sources {
   openFiles(): Promise<FilesPort>;
 }
 
+/** Adapters that most operations use. */
+export type Adapter = "store" | "pins" | "files" | "kernel";
+
 /** The composition root as the service sees it. Adapters are created on demand. */
 export interface Runtime extends Sources {
   readonly log: LogPort;
@@ -42,10 +45,10 @@ export interface Runtime extends Sources {
   isUntouched(): Promise<boolean>;
   openLock(): Promise<LockPort>;
   /**
-   * Opening it for writing requires the lock. If an `owner` is given, everything created belongs to it. Who `skims` asks neither
-   * the kernel nor files, as a rule.
+   * Opening it for writing requires the lock. If an `owner` is given, everything created belongs to it. `uses`: the adapters that are
+   * loaded at once, by default all; others are loaded when they are needed.
    */
-  openHost(mode: "read" | "write", owner?: ProcessIdentity | null, skims?: boolean): Promise<Host>;
+  openHost(mode: "read" | "write", owner?: ProcessIdentity | null, uses?: readonly Adapter[]): Promise<Host>;
   openProcesses(): Promise<ProcessesPort>;
   /** Calls `changed` soon after the store may have changed. Calls can be spurious or merged. */
   watchStore(changed: () => void): Promise<StoreWatch>;

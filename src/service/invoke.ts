@@ -5,7 +5,7 @@ import { SERIES_PAUSE_MS, SERIES_TURN_MS } from "../domain/limits.ts";
 import { BpfmanError } from "../errors/error.ts";
 import { reasonOf } from "../errors/sys-failure.ts";
 import type { Host } from "../platform/host.ts";
-import type { Runtime } from "../platform/runtime.ts";
+import type { Adapter, Runtime } from "../platform/runtime.ts";
 import { requireCapabilities } from "./capabilities.ts";
 import { codeOf, startEntry, withFacts } from "./history.ts";
 import type { Context, Operation } from "./operation.ts";
@@ -79,7 +79,7 @@ interface Call {
 interface How {
   readonly access: Access;
   readonly examines: boolean;
-  readonly skims: boolean;
+  readonly uses: readonly Adapter[] | undefined;
 }
 
 /** The last warning of a reader: a session reads often but warns once. */
@@ -126,7 +126,7 @@ export function createInvoke(runtime: Runtime): Invoke {
       const how: How = {
         access: reads ? "read" : OPERATIONS[name].access,
         examines: implementation.examines === true,
-        skims: implementation.skims?.(request) === true,
+        uses: implementation.uses?.(request),
       };
       const runWith = async (input: unknown): Promise<unknown> => {
         const run = (needs: unknown): unknown => implementation.run(needs, input, context);
@@ -220,7 +220,7 @@ function newCall(name: OperationName, runtime: Runtime, given: NonNullable<Param
 /** Calls `run` with the ports the operation's row declares. A write holds the lock meanwhile. */
 async function withNeeds(
   call: Call,
-  { access, examines, skims }: How,
+  { access, examines, uses }: How,
   warned: Warned,
   run: (needs: unknown) => unknown,
 ): Promise<unknown> {
@@ -233,12 +233,12 @@ async function withNeeds(
     case "images":
       return run(await runtime.openImages());
     case "read":
-      return withHost(call, skims, async (host) => {
-        if (!examines) await warnOfStrays(call, warned, host);
+      return withHost(call, uses, async (host) => {
+        if (!examines && uses?.includes("pins") !== false) await warnOfStrays(call, warned, host);
         return run(host);
       });
     case "trial":
-      return withHost(call, skims, run);
+      return withHost(call, uses, run);
     case "write": {
       const before = call.series?.held ?? null;
       const held = before ?? (await hold(call));
@@ -298,7 +298,7 @@ async function onNothing(
 ): Promise<{ readonly answer: unknown } | null> {
   let early: { readonly answer: unknown } | null = null;
   try {
-    await withHost(call, false, async (host) => {
+    await withHost(call, undefined, async (host) => {
       if (host.store.brief().length > 0) return;
       if (check === undefined || check(host) === true) early = { answer: await run(host) };
     });
@@ -309,8 +309,12 @@ async function onNothing(
   return early;
 }
 
-async function withHost(call: Call, skims: boolean, use: (host: Host) => unknown): Promise<unknown> {
-  const host = await call.runtime.openHost("read", call.context.owner, skims);
+async function withHost(
+  call: Call,
+  uses: readonly Adapter[] | undefined,
+  use: (host: Host) => unknown,
+): Promise<unknown> {
+  const host = await call.runtime.openHost("read", call.context.owner, uses);
   try {
     return await use(host);
   } finally {

@@ -4,7 +4,7 @@ import type { LogPort } from "../domain/log.ts";
 import type { Caller, Facts } from "../domain/history.ts";
 import type { LinkId, ProcessIdentity, ProgramId } from "../domain/ids.ts";
 import type { Host } from "../platform/host.ts";
-import type { Runtime, Sources } from "../platform/runtime.ts";
+import type { Adapter, Runtime, Sources } from "../platform/runtime.ts";
 
 /** Returns the user's name for the request field at a path; null to use the path itself. */
 export type NameOf = (path: readonly unknown[]) => string | null;
@@ -101,8 +101,11 @@ export interface Operation<Schema extends GenericSchema, Answer, Needs = Host, I
   onlyReads?(request: InferOutput<Schema>): boolean;
   /** Examines state that can be broken itself, so nothing looks at it or cleans it up before. */
   readonly examines?: true;
-  /** For a `read` that asks neither the kernel nor files, as a rule, on this request: their adapters are loaded when needed. */
-  skims?(request: InferOutput<Schema>): boolean;
+  /**
+   * The adapters that a `read` uses on this request, as a rule; all if absent. One that does not use the pins says nothing of those
+   * without rows.
+   */
+  uses?(request: InferOutput<Schema>): readonly Adapter[] | undefined;
   run(needs: Needs, input: Input, context: Context): Promise<Answer> | Answer;
 }
 

@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { resolve } from "node:path";
 import { buildBpf } from "../../scripts/build-bpf.ts";
-import type { LoadAnswer } from "../../src/domain/answer.ts";
+import type { LoadAnswer, MapStatusAnswer } from "../../src/domain/answer.ts";
 import type { ErrorCode } from "../../src/errors/codes.ts";
 import { executable, idOf } from "../labs/executable.ts";
 import { RpcProcess } from "../labs/rpc-process.ts";
@@ -127,6 +127,26 @@ describe("a database of which a part is lost", () => {
     expect(inKernel("prog", id)).toBe(true);
     for (const [path, bytes] of kept) writeFileSync(path, bytes, { mode: 0o600 });
     expect((await bpfman.programs()).map((each) => each.program_id)).toEqual([id]);
+  });
+
+  test("a map is read by its ID all the same, but not by its name", async () => {
+    const [program] = await bpfman.load(resolve(OBJECT, "../map_values.bpf.o"), "--programs", "xdp:use_all");
+    const name = `${program?.record?.program_id}/totals`;
+    const { id } = await bpfman.json<MapStatusAnswer>("map", "get", name);
+    await bpfman.ok("map", "update", name, "3", "18446744073709551615");
+    const kept = readFileSync(state("/bpfman.db"));
+    truncateSync(state("/bpfman.db"));
+    expect(await bpfman.ok("map", "lookup", String(id), "3")).toBe("18446744073709551615\n");
+    expect(await bpfman.ok("map", "dump", String(id))).toContain('{"key":3,"value":18446744073709551615}\n');
+    for (const words of [
+      ["lookup", name, "3"],
+      ["lookup", "4294967295", "3"],
+      ["update", String(id), "3", "0"],
+    ]) {
+      await bpfman.refused(5, "STATE_LOST", "map", ...words);
+    }
+    writeFileSync(state("/bpfman.db"), kept);
+    expect(await bpfman.ok("map", "lookup", name, "3")).toBe("18446744073709551615\n");
   });
 
   test("pins that no row names are told of by what reads and what writes, and stay", async () => {

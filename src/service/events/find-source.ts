@@ -1,7 +1,7 @@
 /** Finds the buffer of events that a user names by itself or by the program that fills it. */
 import { type MapId, mapId, programId } from "../../domain/ids.ts";
 import { ID_MAX } from "../../domain/limits.ts";
-import { mapTypeJson } from "../../domain/kernel-words.ts";
+import { mapTypeJson } from "../../domain/map-type-words.ts";
 import { hasEvents } from "../../domain/map-kinds.ts";
 import { applicationOf } from "../../domain/program.ts";
 import { BpfmanError } from "../../errors/error.ts";

@@ -1,5 +1,5 @@
 /** Decides whether an existing map can be used in place of one that an object defines. */
-import { mapTypeJson } from "../../domain/kernel-words.ts";
+import { mapTypeJson } from "../../domain/map-type-words.ts";
 import type { ObjectMap } from "../../domain/object-file.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { layoutDifferences } from "../../object/object-file.ts";

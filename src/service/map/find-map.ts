@@ -7,6 +7,7 @@ import { BpfmanError } from "../../errors/error.ts";
 import { whatThereIs } from "../../errors/suggest.ts";
 import { ifPermitted } from "../../inspect/map-answer.ts";
 import type { Host } from "../../platform/host.ts";
+import type { Adapter } from "../../platform/runtime.ts";
 
 interface Named {
   readonly id: MapId;
@@ -58,6 +59,43 @@ function byId(host: Host, id: MapId): KnownMap {
   const kernel = host.kernel.map(id);
   if (kernel === null) throw missing(String(id), SEE_LIST);
   return stranger(id, kernel.name);
+}
+
+/** Whether a map is named by its ID. */
+export const isMapId = (named: string | number): boolean => /^\d+$/.test(String(named)) && Number(named) <= ID_MAX;
+
+/**
+ * What to load to read a map that is named like this (`uses` of an operation). One that is named by its ID can be read without the
+ * database.
+ */
+export const adaptersFor = (named: string | number): readonly Adapter[] =>
+  isMapId(named) ? ["kernel"] : ["store", "kernel"];
+
+/**
+ * The map with that ID, which is looked up when more than its ID and the name that is given is asked for. Then throws
+ * MAP_NOT_FOUND.
+ */
+export function mapWithId(host: Host, id: MapId, ownName?: string): KnownMap {
+  let found: KnownMap | null = null;
+  const known = (): KnownMap => {
+    found ??= byId(host, id);
+    return found;
+  };
+  return {
+    id,
+    get name() {
+      return ownName ?? known().name;
+    },
+    get programs() {
+      return known().programs;
+    },
+    get pins() {
+      return known().pins;
+    },
+    get managed() {
+      return known().managed;
+    },
+  };
 }
 
 /** The one of several that is meant. Throws MAP_AMBIGUOUS, MAP_NOT_FOUND. */
@@ -151,7 +189,7 @@ function mapsNamed(host: Host, maps: readonly Named[], name: string): readonly K
   const found =
     exact.length > 0 ? exact : maps.filter((map) => ifPermitted(() => host.kernel.map(map.id))?.name === name);
   const unique = new Map(found.map((map) => [map.id, map.name]));
-  return [...unique].map(([id, own]) => ({ ...byId(host, id), name: own }));
+  return [...unique].map(([id, own]) => mapWithId(host, id, own));
 }
 
 /** Throws MAP_NOT_MANAGED for a map that is not bpfman's, unless the user insists. */

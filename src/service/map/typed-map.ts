@@ -1,7 +1,7 @@
 /** Keys and values of a map by their types: from BTF, from what the kernel defines for a type of map, else bytes in hex. */
-import type { ProgramId } from "../../domain/ids.ts";
+import { mapId, type ProgramId } from "../../domain/ids.ts";
 import { mapKind } from "../../domain/map-kinds.ts";
-import { mapTypeJson } from "../../domain/kernel-words.ts";
+import { mapTypeJson } from "../../domain/map-type-words.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import {
   bytesType,
@@ -17,7 +17,7 @@ import { ipv4Bytes, ipv4Text, ipv6Bytes, ipv6Text } from "../../object/ip-addres
 import { JsonText } from "../../object/json-text.ts";
 import type { Host } from "../../platform/host.ts";
 import type { KernelMap, OpenMap, MapReference } from "../../platform/kernel.ts";
-import { findMap, type KnownMap } from "./find-map.ts";
+import { findMap, isMapId, type KnownMap, mapWithId } from "./find-map.ts";
 
 /** How keys and values are shown. */
 export interface Shown {
@@ -45,9 +45,10 @@ export async function withMap<T>(
   raw: boolean,
   work: (map: TypedMap) => T | Promise<T>,
 ): Promise<T> {
-  const known = findMap(host, named);
+  const known = isMapId(named) ? mapWithId(host, mapId(Number(named))) : findMap(host, named);
   const open = (await host.kernel.mapOpener())(known.id);
   if (open === null) {
+    findMap(host, named);
     throw new BpfmanError("MAP_NOT_FOUND", `map ${known.id} (${known.name}) does not exist any more`, {
       details: { map_id: known.id },
     });

@@ -6,7 +6,7 @@ import { idOrName, path } from "../requests/request-fields.ts";
 import type { CompleteAnswer } from "../../domain/answer.ts";
 import type { DispatcherKey } from "../../domain/dispatcher.ts";
 import { hasEvents } from "../../domain/map-kinds.ts";
-import { mapTypeJson } from "../../domain/kernel-words.ts";
+import { mapTypeJson } from "../../domain/map-type-words.ts";
 import { PERF_EVENTS } from "../../domain/perf-events.ts";
 import { placeInBrief } from "../../domain/link.ts";
 import type { ObjectFile, ObjectProgram } from "../../domain/object-file.ts";
@@ -238,4 +238,4 @@ function complete(host: Host, request: CompleteRequest): CompleteAnswer {
   return { values };
 }
 
-export const implementation = operation({ request: completeRequest, skims: () => true, run: complete });
+export const implementation = operation({ request: completeRequest, uses: () => ["store", "pins"], run: complete });

@@ -5,6 +5,7 @@ import { mapKind } from "../../domain/map-kinds.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { JsonText } from "../../object/json-text.ts";
 import type { Host } from "../../platform/host.ts";
+import { adaptersFor } from "../map/find-map.ts";
 import { entryWriter, requireKind, type TypedMap, withMap } from "../map/typed-map.ts";
 import { type Context, operation, type Sink } from "../operation.ts";
 import { type DumpMapRequest, dumpMapRequest } from "../requests/map-requests.ts";
@@ -107,5 +108,6 @@ export const implementation = operation({
   get request() {
     return dumpMapRequest();
   },
+  uses: ({ map }) => adaptersFor(map),
   run: dumpMap,
 });

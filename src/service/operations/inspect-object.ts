@@ -1,5 +1,6 @@
 import type { InspectedMapAnswer, ObjectInspectAnswer } from "../../domain/inspect-answer.ts";
-import { mapTypeJson, programTypeWord } from "../../domain/kernel-words.ts";
+import { programTypeWord } from "../../domain/kernel-words.ts";
+import { mapTypeJson } from "../../domain/map-type-words.ts";
 import { kernelTypeOf, KINDS } from "../../domain/kinds.ts";
 import { OBJECT_BYTES_MAX } from "../../domain/limits.ts";
 import type { ObjectMap } from "../../domain/object-file.ts";

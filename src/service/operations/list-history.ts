@@ -43,4 +43,4 @@ function listHistory(host: Host, request: HistoryRequest, context: Context): His
   return { operations: operations.reverse() };
 }
 
-export const implementation = operation({ request: historyRequest, skims: () => true, run: listHistory });
+export const implementation = operation({ request: historyRequest, uses: () => ["store", "pins"], run: listHistory });

@@ -53,6 +53,6 @@ export const implementation = operation({
   get request() {
     return listLinksRequest();
   },
-  skims: () => true,
+  uses: () => ["store", "pins"],
   run: listLinks,
 });

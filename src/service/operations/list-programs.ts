@@ -99,6 +99,6 @@ export const implementation = operation({
   get request() {
     return listProgramsRequest();
   },
-  skims: ({ view, all }) => view === "summary" && !all,
+  uses: ({ view, all }) => (view === "summary" && !all ? ["store", "pins"] : undefined),
   run: listPrograms,
 });

@@ -12,6 +12,7 @@ import {
   valueBytes,
   withMap,
 } from "../map/typed-map.ts";
+import { adaptersFor } from "../map/find-map.ts";
 import { operation } from "../operation.ts";
 import { type LookupMapRequest, lookupMapRequest } from "../requests/map-requests.ts";
 
@@ -40,5 +41,6 @@ export const implementation = operation({
   get request() {
     return lookupMapRequest();
   },
+  uses: ({ map }) => adaptersFor(map),
   run: lookupMap,
 });

@@ -1,5 +1,5 @@
 import { MAP_ENTRIES_COUNTED_MAX } from "../../domain/limits.ts";
-import { mapTypeJson } from "../../domain/kernel-words.ts";
+import { mapTypeJson } from "../../domain/map-type-words.ts";
 import { applicationOf } from "../../domain/program.ts";
 import { prometheusText } from "../../domain/prometheus.ts";
 import type { MetricAnswer, MetricSampleAnswer, MetricsAnswer } from "../../domain/stats-answer.ts";

@@ -1,6 +1,6 @@
 import type { MapChangeAnswer } from "../../domain/answer.ts";
 import { mapKind } from "../../domain/map-kinds.ts";
-import { mapTypeJson } from "../../domain/kernel-words.ts";
+import { mapTypeJson } from "../../domain/map-type-words.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { shown, wrongValue } from "../../object/btf-value.ts";
 import type { Host } from "../../platform/host.ts";
