@@ -3,7 +3,7 @@ import { ATTACH_TYPE, OBJECT_OPEN_OPTS, PROG_TYPE } from "../layout/generated.ts
 import { encode } from "../layout/struct.ts";
 import { addressOf, allocate, copyOf, cString, keepAlive, type Memory } from "../memory.ts";
 import { lastErrno, textAt } from "./libc.ts";
-import { checkedLibbpf, libbpf, libbpfError, rareLibbpf } from "./libbpf.ts";
+import { checkedLibbpf, libbpf, libbpfError, rareLibbpf, silently } from "./libbpf.ts";
 import type { LogBuffer } from "./log-buffer.ts";
 import { withDefaultSignals } from "./signals.ts";
 
@@ -112,7 +112,9 @@ export function openObject(bytes: Uint8Array, name: string): BpfObject {
   const file = copied(bytes);
   const objectName = cString(name);
   const options = encode(OBJECT_OPEN_OPTS, { sz: OBJECT_OPEN_OPTS.size, object_name: addressOf(objectName) });
-  const opened = library.bpf_object__open_mem(file, file.length, options);
+  const open = () => library.bpf_object__open_mem(file, file.length, options);
+  // Why it failed is asked for only then.
+  const opened = silently(open) ?? open();
   keepAlive(objectName);
   if (opened === null) throw libbpfError("bpf_object__open_mem", lastErrno());
   const handle = Number(opened) as Pointer;

@@ -8,13 +8,15 @@ import { openLibrary } from "./library.ts";
 export type Libbpf = Library<typeof LIBBPF_SYMBOLS>["symbols"];
 
 let opened: Libbpf | undefined;
+let printer: Pointer | null = null;
 
 /** libbpf, opened on first use. Throws LibraryError. */
 export function libbpf(): Libbpf {
   if (opened === undefined) {
     findLibrary(LIBBPF);
     opened = openLibrary(LIBBPF, LIBBPF_SYMBOLS);
-    opened.libbpf_set_print(printCallback());
+    printer = printCallback();
+    opened.libbpf_set_print(printer);
   }
   return opened;
 }
@@ -61,6 +63,20 @@ export function collectMessages<T>(messages: string[], run: () => T): T {
     return run();
   } finally {
     sink = outer;
+  }
+}
+
+/**
+ * Calls `run`, in which libbpf says nothing. Otherwise it calls back for each message, also for those that are dropped: dozens
+ * when it opens an object.
+ */
+export function silently<T>(run: () => T): T {
+  const library = libbpf();
+  library.libbpf_set_print(null);
+  try {
+    return run();
+  } finally {
+    library.libbpf_set_print(printer);
   }
 }
 

@@ -83,6 +83,9 @@ export function programInfo(fd: number, room = USUAL_MAPS): ProgramInfo {
   };
 }
 
+/** Returns the size in bytes of the machine code of the program behind `fd`; 0 if it is interpreted. Throws SysError. */
+export const jitedSizeOf = (fd: number): number => objectInfo(fd, PROG_INFO).u32("jited_prog_len");
+
 /** struct bpf_func_info begins with the function's instruction and its type ID. */
 const FUNC_INFO = { typeId: 4, bytes: 8 } as const;
 

@@ -4,10 +4,11 @@
  * checks see exactly the bytes that libbpf gets.
  */
 import { KIND, typeOf } from "./btf.ts";
-import { SHT, STB, STT } from "./elf.ts";
+import { type ElfSymbol, SHT, STB, STT } from "./elf.ts";
 import { ElfDraft } from "./elf-draft.ts";
 import { withModernMaps } from "./legacy-maps.ts";
 import { isCode, type OpenObject } from "./open-object.ts";
+import { isExtern } from "./sound.ts";
 import { TEXT } from "./program-layout.ts";
 
 /** Returns the adapted object, or the same one if nothing needs to change. Throws what its `refuse` makes. */
@@ -34,16 +35,16 @@ function withPublicPrograms(object: OpenObject): OpenObject {
   return draft?.finish() ?? object;
 }
 
+/** The kernel symbols without which libbpf rejects the object. */
+export const requiredExterns = ({ symbols }: OpenObject): readonly ElfSymbol[] =>
+  symbols.named.filter((symbol) => isExtern(symbol) && symbol.binding === STB.global);
+
 /**
- * Makes kernel symbols optional unless they are in `used`. libbpf rejects a whole object if this kernel lacks a symbol that
- * is not weak, or if BTF does not describe a symbol, as with those that another loader fills in.
+ * Makes kernel symbols optional. libbpf rejects a whole object if this kernel lacks a symbol that is not weak, or if BTF does not
+ * describe a symbol, as with those that another loader fills in.
  */
-export function withOptionalExterns(object: OpenObject, used: ReadonlySet<number>): OpenObject {
+export function withOptionalExterns(object: OpenObject, unused: readonly ElfSymbol[]): OpenObject {
   const { sections, symbols } = object;
-  const unused = symbols.named.filter(
-    (symbol) =>
-      symbol.undefined && symbol.type === STT.none && symbol.binding === STB.global && !used.has(symbol.index),
-  );
   if (unused.length === 0) return object;
   const described = describedNames(object);
   const draft = new ElfDraft(object);

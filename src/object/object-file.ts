@@ -6,9 +6,9 @@ import { openBtf } from "./btf.ts";
 import { EM_BPF, ET_REL, type Elf, machineName, typeName } from "./elf.ts";
 import { readEntries } from "./entries.ts";
 import { Fields, hasControlCharacters, type Refuse } from "./fields.ts";
-import { forLibbpf, withOptionalExterns } from "./for-libbpf.ts";
+import { forLibbpf, requiredExterns, withOptionalExterns } from "./for-libbpf.ts";
 import { layoutOf } from "./layout.ts";
-import { type MapUses, readMapUses, withoutInitialValues } from "./map-uses.ts";
+import { type MapUses, type Used, readMapUses, withoutInitialValues } from "./map-uses.ts";
 import { MAPS_SECTION, readMaps, readMapTypes } from "./maps.ts";
 import { OpenObject } from "./open-object.ts";
 import { checkForLibbpf, isExtern } from "./sound.ts";
@@ -77,7 +77,7 @@ export function objectForLibbpf(bytes: Uint8Array, file: ObjectFile, programs: r
   const uses = readMapUses(object);
   const along = reachedByTailCalls(uses, programs, refuse);
   const loaded = new Set([...programs, ...[...along.values()].flat()]);
-  return { ...reducedTo({ object, uses, file }, loaded, ({ pinByName }) => pinByName), along };
+  return { ...reducedTo(partsOf(object, uses, file), loaded, ({ pinByName }) => pinByName), along };
 }
 
 const PLAIN = { unusedMaps: new Set<string>(), structs: new Map<string, never>() };
@@ -105,19 +105,31 @@ type BytesForLibbpf = Pick<ObjectForLibbpf, "bytes" | "unusedMaps" | "structs">;
 export function objectForVerifier(bytes: Uint8Array, file: ObjectFile): (program: string) => BytesForLibbpf {
   const object = openForLibbpf(bytes);
   if (isPlain(object, file)) return () => ({ ...PLAIN, bytes: object.bytes });
-  const parts = { object, uses: readMapUses(object), file };
+  const parts = partsOf(object, readMapUses(object), file);
   return (program) => reducedTo(parts, new Set([program]), () => false);
 }
 
+/** An object, and what is the same whichever programs it is reduced to. */
 interface Parts {
   readonly object: OpenObject;
   readonly uses: MapUses;
   readonly file: ObjectFile;
+  readonly externs: ReturnType<typeof requiredExterns>;
+  readonly hasStructs: boolean;
 }
+
+const partsOf = (object: OpenObject, uses: MapUses, file: ObjectFile): Parts => ({
+  ...{ object, uses, file },
+  externs: requiredExterns(object),
+  hasStructs: hasStructs(object, file.programs),
+});
+
+const notUsed = (externs: Parts["externs"], used: Used | null): Parts["externs"] =>
+  used === null ? [] : externs.filter(({ index }) => !used.symbols.has(index));
 
 /** Takes out what none of the programs in `loaded` needs. */
 function reducedTo(
-  { object, uses, file: { maps, programs } }: Parts,
+  { object, uses, file: { maps, programs }, externs, hasStructs }: Parts,
   loaded: ReadonlySet<string>,
   isMadeAnyway: (map: ObjectMap) => boolean,
 ): BytesForLibbpf {
@@ -132,10 +144,13 @@ function reducedTo(
     ({ map, target, kind }) => !made.has(map) || (kind === "program" && !loaded.has(target)),
   );
   const filled = withoutInitialValues(object, gone);
-  const { object: reduced, structs } = withStructsOf(
-    used === null ? filled : withOptionalExterns(filled, used.symbols),
-    programs.filter(({ name }) => loaded.has(name)),
-  );
+  const optional = withOptionalExterns(filled, notUsed(externs, used));
+  const { object: reduced, structs } = hasStructs
+    ? withStructsOf(
+        optional,
+        programs.filter(({ name }) => loaded.has(name)),
+      )
+    : { object: optional, structs: PLAIN.structs };
   return {
     bytes: reduced.bytes,
     unusedMaps: new Set(maps.map(({ name }) => name).filter((name) => !made.has(name))),
@@ -184,7 +199,7 @@ export function layoutDifferences(bytes: Uint8Array, name: string, kernel: Kerne
 export function twinBytes(bytes: Uint8Array, program: string, hook: ChainedKind): Uint8Array | null {
   const { object } = withStructsOf(openForLibbpf(bytes), []);
   const used = readMapUses(object).of([program]);
-  return bytesForTwin(used === null ? object : withOptionalExterns(object, used.symbols), program, hook);
+  return bytesForTwin(withOptionalExterns(object, notUsed(requiredExterns(object), used)), program, hook);
 }
 
 const refuse: Refuse = (reason, hint) =>

@@ -3,7 +3,7 @@ import { collectMessages } from "../../../ffi/safe/libbpf.ts";
 import { closeFd } from "../../../ffi/safe/libc.ts";
 import { LogBuffer } from "../../../ffi/safe/log-buffer.ts";
 import { LibraryError } from "../../../ffi/safe/library.ts";
-import { programInfo } from "../../../ffi/safe/object-info.ts";
+import { jitedSizeOf } from "../../../ffi/safe/object-info.ts";
 import { VERIFIER_LOG_BYTES_MAX } from "../../domain/limits.ts";
 import { BpfmanError } from "../../errors/error.ts";
 import { sysFailure } from "../../errors/sys-failure.ts";
@@ -71,7 +71,7 @@ function attempt(object: ObjectToVerify, detail: LogDetail): Outcome {
       configureMaps(opened, { ...object, reuse: NONE });
       outcome = { ...outcome, type: program.type };
       opened.load();
-      outcome = { ...outcome, jitedSize: programInfo(program.fd()).jitedSize };
+      outcome = { ...outcome, jitedSize: jitedSizeOf(program.fd()) };
     });
   } catch (thrown) {
     outcome = { ...outcome, thrown };
