@@ -244,9 +244,9 @@ export interface ProgramToVerify extends Omit<ProgramToLoad, "type"> {
   readonly type: ProgramType | null;
 }
 
-/** An object of which one program is verified. */
+/** An object of which some programs are verified. */
 export interface ObjectToVerify extends Omit<ObjectToLoad, "programs" | "alongside" | "reuse"> {
-  readonly program: ProgramToVerify;
+  readonly programs: readonly ProgramToVerify[];
 }
 
 /** What the verifier of this kernel says to a program. */
@@ -485,8 +485,11 @@ export interface KernelPort {
   feature(name: FeatureName): Promise<Feature>;
 
   load(object: ObjectToLoad): Promise<LoadedObject>;
-  /** Loads a program to see whether it can be, and leaves nothing. Throws what says nothing about it: LIBBPF_MISSING. */
-  verify(object: ObjectToVerify): Promise<Verification>;
+  /**
+   * Loads programs to see whether they can be, and leaves nothing. Returns what the verifier says to each of them, or null if they
+   * are several and not all are accepted: libbpf stops at the first refusal. Throws what says nothing about them: LIBBPF_MISSING.
+   */
+  verify(object: ObjectToVerify): Promise<readonly Verification[] | null>;
   /** As in `uname -r`. */
   release(): string;
 

@@ -8,6 +8,7 @@ import type { CheckAnswer, SavedCosts } from "../../src/domain/check-answer.ts";
 import type { ObjectInspectAnswer } from "../../src/domain/inspect-answer.ts";
 import { sarifErrors } from "../expect/sarif.ts";
 import { executable } from "../labs/executable.ts";
+import { compileBpf } from "../objects/compile.ts";
 
 buildBpf();
 const ROOT = resolve(import.meta.dir, "../..");
@@ -61,6 +62,57 @@ describe("costs", () => {
     expect(out).toMatch(
       /^::error file=\S+,title=count%3A COST_ROSE::count costs \d+ instructions, \d+(\.\d+)? %25 more than \d+ in /m,
     );
+  });
+});
+
+describe("programs of one object that are verified together", () => {
+  const program = (name: string, rounds: number, bad = false): string =>
+    `SEC("tc") int ${name}(struct __sk_buff *skb) {
+      int sum = 0;
+      for (int i = 0; i < ${rounds}; i++) sum += bpf_get_prandom_u32();
+      return ${bad ? "*(int *)(long)sum" : "sum"};
+    }`;
+  const source = (programs: readonly string[]): string =>
+    ["#include <linux/bpf.h>", "#include <bpf/bpf_helpers.h>", ...programs].join("\n");
+  /** More than one batch, of different costs. */
+  const NAMES = Array.from({ length: 40 }, (_, at) => `each_${at + 1}`);
+  const written = (bad: readonly string[]): string => {
+    const path = bpfman.path("many.o");
+    const text = source(NAMES.map((name, at) => program(name, at + 1, bad.includes(name))));
+    writeFileSync(path, compileBpf(text));
+    return path;
+  };
+  const verdicts = async (...words: readonly string[]) => {
+    const { out } = await bpfman.run("check", ...words, "-o", "json");
+    const [file] = (JSON.parse(out) as CheckAnswer).files;
+    return (file?.programs ?? []).map(({ name, verdict, cost, refusal }) => ({
+      ...{ name, verdict, instructions: cost?.verified_instructions },
+      ...{ stack: cost?.stack_bytes, jited: cost?.jited_bytes, refusal: refusal?.reason },
+    }));
+  };
+
+  test("cost what each costs that is verified alone", async () => {
+    const path = written([]);
+    const together = await verdicts(path);
+    expect(together.map(({ name }) => name)).toEqual(NAMES);
+    expect(new Set(together.map(({ instructions }) => instructions)).size).toBe(NAMES.length);
+    for (const each of [together[0], together[17], together[39]])
+      expect(await verdicts(path, "--programs", `tc:${each?.name}`)).toEqual([each]);
+  });
+
+  test.each([
+    ["the first", ["each_1"]],
+    ["one in the middle", ["each_12"]],
+    ["two far apart", ["each_9", "each_40"]],
+    ["all", NAMES],
+  ])("one that is refused leaves the verdicts of others as they are: %s", async (_, bad) => {
+    const good = await verdicts(written([]));
+    const found = await verdicts(written(bad));
+    expect(found.filter(({ verdict }) => verdict === "refused").map(({ name }) => name)).toEqual([...bad]);
+    for (const { verdict, refusal } of found)
+      if (verdict === "refused") expect(refusal).toMatch(/^R\d invalid mem access 'scalar'$/);
+    const isGood = ({ name }: { readonly name: string }) => !bad.includes(name);
+    expect(found.filter(isGood)).toEqual(good.filter(isGood));
   });
 });
 

@@ -239,17 +239,17 @@ export class FakeKernel implements KernelPort {
   release = (): string => "6.18.0";
 
   /** Every instruction is verified once; programs of `refused` are refused. */
-  async verify(object: ObjectToVerify): Promise<Verification> {
-    const { name } = object.program;
+  async verify(object: ObjectToVerify): Promise<readonly Verification[] | null> {
+    const programs = object.programs.map((program) => ({ ...program, type: "tc" }) as const);
     try {
-      (
-        await this.load({ ...object, programs: [{ ...object.program, type: "tc" }], alongside: [], reuse: new Map() })
-      ).close();
-      const statistics = `verification time 5 usec\nstack depth 8+16\n${this.processed.get(name) ?? PROCESSED}`;
-      return { type: 3, refusal: null, statistics, jitedSize: 100 };
+      (await this.load({ ...object, programs, alongside: [], reuse: new Map() })).close();
+      return programs.map(({ name }) => {
+        const statistics = `verification time 5 usec\nstack depth 8+16\n${this.processed.get(name) ?? PROCESSED}`;
+        return { type: 3, refusal: null, statistics, jitedSize: 100 };
+      });
     } catch (refusal) {
       if (!(refusal instanceof BpfmanError)) throw refusal;
-      return { type: 3, refusal, statistics: "", jitedSize: null };
+      return programs.length > 1 ? null : [{ type: 3, refusal, statistics: "", jitedSize: null }];
     }
   }
   /** The last line of the statistics, by program. */

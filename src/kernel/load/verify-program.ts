@@ -1,4 +1,4 @@
-import { type BpfObject, type LogDetail, openObject } from "../../../ffi/safe/bpf-object.ts";
+import { type BpfObject, type BpfProgram, type LogDetail, openObject } from "../../../ffi/safe/bpf-object.ts";
 import { collectMessages } from "../../../ffi/safe/libbpf.ts";
 import { closeFd } from "../../../ffi/safe/libc.ts";
 import { LogBuffer } from "../../../ffi/safe/log-buffer.ts";
@@ -14,28 +14,37 @@ import { configureMaps, learnSections, libbpfName, notFound, setType } from "./l
 const NONE: ObjectToLoad["reuse"] = new Map();
 
 /**
- * Verifies one program of an object. The statistics cost nothing, so they are all that the first load asks for; the path to
- * a refusal takes a second one.
+ * Verifies programs of an object. The statistics cost nothing, so they are all that the first load asks for; the path to the refusal
+ * of one takes a second one. Returns null if there are several and not all are accepted.
  */
-export function verify(object: ObjectToVerify): Verification {
+export function verify(object: ObjectToVerify): readonly Verification[] | null {
   const first = attempt(object, "brief");
-  if (first.thrown === null) {
-    return { type: first.type, refusal: null, statistics: first.log, jitedSize: first.jitedSize };
-  }
+  if (first.thrown === null) return first.programs.map(accepted);
   if (first.thrown instanceof LibraryError) throw translate(first.thrown, { action: "check", code: "LOAD_FAILED" });
+  if (object.programs.length > 1) return null;
   const refusal = failureOf(object, first);
   if (!(refusal instanceof BpfmanError)) throw refusal;
-  return { type: first.type, refusal, statistics: first.log, jitedSize: null };
+  const { type, log } = soleOf(first);
+  return [{ type, refusal, statistics: log, jitedSize: null }];
 }
 
-function failureOf(object: ObjectToVerify, { thrown, messages, log }: Outcome): unknown {
+const accepted = ({ type, log, jitedSize }: Attempted): Verification => ({
+  type,
+  refusal: null,
+  statistics: log,
+  jitedSize,
+});
+
+function failureOf(object: ObjectToVerify, first: Outcome): unknown {
+  const { thrown, messages } = first;
+  const { log } = soleOf(first);
   const { loadFailure } = require("../explain/load-failure.ts") as typeof import("../explain/load-failure.ts");
   const { isWhole } = require("../../errors/verifier-log.ts") as typeof import("../../errors/verifier-log.ts");
-  const evidence = { ...object, object: object.name, programs: [object.program] };
+  const evidence = { ...object, object: object.name };
   // The verifier was not reached: there is no path to show.
   if (log.trim() === "") return loadFailure(thrown, { ...evidence, messages, log: "" });
   const second = attempt(object, "path");
-  let path = second.log;
+  let path = soleOf(second).log;
   // Linux before 6.4 keeps the beginning of the log, and newer kernels its end.
   if (sysFailure(second.thrown)?.name === "ENOSPC" && !isWhole(path))
     path = `${path.trimEnd()}\n… (longer than the kernel's limit)\n${log}`;
@@ -43,44 +52,56 @@ function failureOf(object: ObjectToVerify, { thrown, messages, log }: Outcome): 
   return loadFailure(thrown, { ...evidence, messages, log: path.trim() === "" ? log : path });
 }
 
-interface Outcome {
+interface Attempted {
+  /** 0 if it was not found, or its section says nothing to libbpf. */
   readonly type: number;
-  /** Null if it was loaded. */
-  readonly thrown: unknown;
-  readonly messages: readonly string[];
   readonly log: string;
   readonly jitedSize: number;
 }
 
+interface Outcome {
+  /** Null if all were loaded. */
+  readonly thrown: unknown;
+  readonly messages: readonly string[];
+  /** In the order in which they were asked for, as far as they were found. */
+  readonly programs: readonly Attempted[];
+}
+
+const soleOf = ({ programs: [only] }: Outcome): Attempted => only ?? { type: 0, log: "", jitedSize: 0 };
+
 function attempt(object: ObjectToVerify, detail: LogDetail): Outcome {
   const messages: string[] = [];
-  let opened: BpfObject | undefined;
-  let log: LogBuffer | undefined;
+  const found: { program: BpfProgram; log: LogBuffer; type: number; jitedSize: number }[] = [];
   const held: number[] = [];
-  let outcome = { type: 0, jitedSize: 0, thrown: null as unknown };
+  let opened: BpfObject | undefined;
+  let thrown: unknown = null;
   try {
     collectMessages(messages, () => {
-      learnSections([object.program]);
+      learnSections(object.programs);
       opened = openObject(object.bytes, libbpfName(object.name));
-      log = new LogBuffer(VERIFIER_LOG_BYTES_MAX);
-      const { name } = object.program;
-      const program = opened.select([name]).get(name);
-      if (program === undefined) throw notFound(object.name, name);
-      program.setLog(log, detail);
-      setType(program, object.program, held);
+      const selected = opened.select(object.programs.map(({ name }) => name));
+      for (const settings of object.programs) {
+        const program = selected.get(settings.name);
+        if (program === undefined) throw notFound(object.name, settings.name);
+        const each = { program, log: new LogBuffer(VERIFIER_LOG_BYTES_MAX), type: 0, jitedSize: 0 };
+        found.push(each);
+        program.setLog(each.log, detail);
+        setType(program, settings, held);
+        each.type = program.type;
+      }
       configureMaps(opened, { ...object, reuse: NONE });
-      outcome = { ...outcome, type: program.type };
       opened.load();
-      outcome = { ...outcome, jitedSize: jitedSizeOf(program.fd()) };
+      for (const each of found) each.jitedSize = jitedSizeOf(each.program.fd());
     });
-  } catch (thrown) {
-    outcome = { ...outcome, thrown };
+  } catch (caught) {
+    thrown = caught;
   }
   try {
-    return { ...outcome, messages, log: log?.text() ?? "" };
+    const programs = found.map(({ type, log, jitedSize }) => ({ type, log: log.text(), jitedSize }));
+    return { thrown, messages, programs };
   } finally {
     opened?.close();
-    log?.free();
+    for (const { log } of found) log.free();
     held.forEach(closeFd);
   }
 }

@@ -204,12 +204,33 @@ async function checkFile(file: OpenedFile, checking: Checking): Promise<CheckedF
     const wanted = new Map(request.programs.map((program) => [program.name, program]));
     const isEvery = wanted.size === 0 || (request.programs.some(isEveryProgram) && !isNamed(object, EVERY_PROGRAM));
     const chosen = object.programs.filter(({ name }) => isEvery || wanted.has(name));
-    for (const [index, program] of chosen.entries()) {
-      await pause(context);
+    const prepare = async (index: number): Promise<Prepared> => {
+      const program = chosen[index] as ObjectProgram;
       context.progress(`check ${path}: ${program.name} (${index + 1} of ${chosen.length})`);
       const settled = await toVerify(program, wanted.get(program.name), checking);
-      const toLoad = "skipped" in settled ? settled : { ...given, ...reduced(program.name), program: settled };
-      programs.push(await checkProgram({ path, bytes, program }, toLoad, checking));
+      const subject = { path, bytes, program };
+      return {
+        subject,
+        toLoad: "skipped" in settled ? settled : { ...given, ...reduced(program.name), ...alone(settled) },
+      };
+    };
+    let most = 1;
+    let next: Prepared | null = null;
+    while (programs.length < chosen.length) {
+      await pause(context);
+      const batch: Prepared[] = [next ?? (await prepare(programs.length))];
+      next = null;
+      while (batch.length < most && next === null && programs.length + batch.length < chosen.length) {
+        const another = await prepare(programs.length + batch.length);
+        if (isLike(batch[0] as Prepared, another)) batch.push(another);
+        else next = another;
+      }
+      const began = performance.now();
+      const found = batch.length === 1 ? null : await verifyTogether(batch, checking);
+      for (const [index, { subject, toLoad }] of batch.entries())
+        programs.push(await checkProgram(subject, toLoad, found?.[index] ?? null, checking));
+      const isRefusing = batch.length > 1 && found === null;
+      most = isRefusing ? 0 : sizeAfter(most, performance.now() - began);
     }
   }
   return { path, kind, diagnostics, refusal, programs };
@@ -222,6 +243,39 @@ function skippedProgram({ name, section, kind }: ObjectProgram, reason: string):
   return { name, section, type, verdict: "skipped", reason, cost: null, refusal: null, baseline: null };
 }
 
+/** Libbpf reads an object once for programs that are verified together; no more of them are than take this long. */
+const TOGETHER_MS = 100;
+const TOGETHER_MAX = 16;
+
+/** How many programs are verified together next; 0 stays, for one after the other. */
+const sizeAfter = (most: number, ms: number): number =>
+  ms < TOGETHER_MS / 2 ? Math.min(most * 2, TOGETHER_MAX) : ms > TOGETHER_MS ? Math.ceil(most / 2) : most;
+
+const alone = (program: ProgramToVerify): Pick<ObjectToVerify, "programs"> => ({ programs: [program] });
+
+interface Prepared {
+  readonly subject: Subject;
+  readonly toLoad: ObjectToVerify | { readonly skipped: string };
+}
+
+/** Whether the same bytes, with the same maps, are given to libbpf for both. */
+function isLike({ toLoad: one }: Prepared, { toLoad: other }: Prepared): boolean {
+  if ("skipped" in one || "skipped" in other || one.bytes !== other.bytes) return false;
+  const [unused, others] = [one.unusedMaps ?? new Set(), other.unusedMaps ?? new Set()];
+  const isPlain = ({ structs, programs }: ObjectToVerify) =>
+    (structs?.size ?? 0) === 0 && programs.every(({ type }) => type !== null && type !== "freplace");
+  return isPlain(one) && isPlain(other) && unused.symmetricDifference(others).size === 0;
+}
+
+/** Null unless all are accepted. */
+async function verifyTogether(batch: readonly Prepared[], { host }: Checking): Promise<readonly Verification[] | null> {
+  const objects = batch.flatMap(({ toLoad }) => ("skipped" in toLoad ? [] : [toLoad]));
+  const [first] = objects;
+  return first === undefined
+    ? null
+    : host.kernel.verify({ ...first, programs: objects.flatMap(({ programs }) => programs) });
+}
+
 interface Subject {
   readonly path: string;
   readonly bytes: Uint8Array;
@@ -230,23 +284,25 @@ interface Subject {
 
 async function checkProgram(
   { path, bytes, program }: Subject,
-  toLoad: ObjectToVerify | { readonly skipped: string },
+  toLoad: Prepared["toLoad"],
+  found: Verification | null,
   { host, request, room, baseline }: Checking,
 ): Promise<CheckedProgramAnswer> {
   const { name, section } = program;
   if ("skipped" in toLoad) return skippedProgram(program, toLoad.skipped);
-  const verification = await host.kernel.verify(toLoad);
+  const [settled] = toLoad.programs as readonly [ProgramToVerify];
+  const verification = found ?? ((await host.kernel.verify(toLoad)) as readonly [Verification])[0];
   // A program whose type was set may not have got as far as being declared.
-  if (verification.type === 0 && toLoad.program.type === null) {
+  if (verification.type === 0 && settled.type === null) {
     return skippedProgram(program, `its section names no type: name it TYPE:${name}`);
   }
-  const { refusal } = await withReason(host, verification, toLoad.program);
+  const { refusal } = await withReason(host, verification, settled);
   const cost = refusal === null ? costOf(verification) : null;
   const then = baseline?.(path, name) ?? null;
   return {
     name,
     section,
-    type: toLoad.program.type ?? programTypeText(verification.type),
+    type: settled.type ?? programTypeText(verification.type),
     verdict: refusal === null ? "accepted" : "refused",
     reason: null,
     cost,
