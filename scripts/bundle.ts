@@ -21,9 +21,9 @@ const withoutTerminal: Bun.BunPlugin = {
 const ENTRY = join(ROOT, "src/main.ts");
 
 /**
- * What commands load after the entry and its imports; no stage imports a later one. `version` loads the first, a look into a map
- * named by its ID the second and the kernel's as well, a listing the first four, most others all but the last, and those that change
- * something all.
+ * What commands load after the entry and its imports; no stage imports a later one. `version` loads the first, a
+ * listing the first four, a look into a map that is named by its ID the first two and the kernel's, most other commands all but the
+ * last, and those that change something all of them.
  */
 const STAGES = [
   ["src/runtime.ts", "src/service/parse-request.ts", "src/service/operation.ts"],

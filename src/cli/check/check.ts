@@ -20,7 +20,7 @@ export const check = defineCommand(() => ({
   description: [
     "Check whether the verifier of this kernel accepts programs, and at what cost.",
     "",
-    "Each program is loaded, as the type that its section names, and",
+    "Each program is loaded as the type that its section names, and",
     "removed at once. C sources are compiled with clang, with the harmless flags",
     "that a compile_commands.json above them has for them.",
     "",

@@ -64,16 +64,13 @@ function byId(host: Host, id: MapId): KnownMap {
 /** Whether a map is named by its ID. */
 export const isMapId = (named: string | number): boolean => /^\d+$/.test(String(named)) && Number(named) <= ID_MAX;
 
-/**
- * What to load to read a map that is named like this (`uses` of an operation). One that is named by its ID can be read without the
- * database.
- */
+/** The adapters that reading this map uses (`Operation.uses`): a map that is named by its ID is read without the database. */
 export const adaptersFor = (named: string | number): readonly Adapter[] =>
   isMapId(named) ? ["kernel"] : ["store", "kernel"];
 
 /**
- * The map with that ID, which is looked up when more than its ID and the name that is given is asked for. Then throws
- * MAP_NOT_FOUND.
+ * The map with that ID. The database and the kernel are asked only when somebody reads a field that is not given here, which throws
+ * MAP_NOT_FOUND if there is no such map.
  */
 export function mapWithId(host: Host, id: MapId, ownName?: string): KnownMap {
   let found: KnownMap | null = null;

@@ -48,7 +48,6 @@ export async function withMap<T>(
   const known = isMapId(named) ? mapWithId(host, mapId(Number(named))) : findMap(host, named);
   const open = (await host.kernel.mapOpener())(known.id);
   if (open === null) {
-    findMap(host, named);
     throw new BpfmanError("MAP_NOT_FOUND", `map ${known.id} (${known.name}) does not exist any more`, {
       details: { map_id: known.id },
     });

@@ -211,7 +211,7 @@ async function checkFile(file: OpenedFile, checking: Checking): Promise<CheckedF
       const subject = { path, bytes, program };
       return {
         subject,
-        toLoad: "skipped" in settled ? settled : { ...given, ...reduced(program.name), ...alone(settled) },
+        toLoad: "skipped" in settled ? settled : { ...given, ...reduced(program.name), programs: [settled] },
       };
     };
     let most = 1;
@@ -243,22 +243,20 @@ function skippedProgram({ name, section, kind }: ObjectProgram, reason: string):
   return { name, section, type, verdict: "skipped", reason, cost: null, refusal: null, baseline: null };
 }
 
-/** Libbpf reads an object once for programs that are verified together; no more of them are than take this long. */
+/** Programs are verified together, so that libbpf reads their object once, but no more of them than take about this long. */
 const TOGETHER_MS = 100;
 const TOGETHER_MAX = 16;
 
-/** How many programs are verified together next; 0 stays, for one after the other. */
+/** How many programs to verify together next, after so many took that long. 0 stays 0: each program by itself. */
 const sizeAfter = (most: number, ms: number): number =>
   ms < TOGETHER_MS / 2 ? Math.min(most * 2, TOGETHER_MAX) : ms > TOGETHER_MS ? Math.ceil(most / 2) : most;
-
-const alone = (program: ProgramToVerify): Pick<ObjectToVerify, "programs"> => ({ programs: [program] });
 
 interface Prepared {
   readonly subject: Subject;
   readonly toLoad: ObjectToVerify | { readonly skipped: string };
 }
 
-/** Whether the same bytes, with the same maps, are given to libbpf for both. */
+/** Whether libbpf is given the same bytes, and makes the same maps, for both programs. */
 function isLike({ toLoad: one }: Prepared, { toLoad: other }: Prepared): boolean {
   if ("skipped" in one || "skipped" in other || one.bytes !== other.bytes) return false;
   const [unused, others] = [one.unusedMaps ?? new Set(), other.unusedMaps ?? new Set()];
@@ -267,7 +265,7 @@ function isLike({ toLoad: one }: Prepared, { toLoad: other }: Prepared): boolean
   return isPlain(one) && isPlain(other) && unused.symmetricDifference(others).size === 0;
 }
 
-/** Null unless all are accepted. */
+/** What the verifier says to each program; null if it refuses one of them. */
 async function verifyTogether(batch: readonly Prepared[], { host }: Checking): Promise<readonly Verification[] | null> {
   const objects = batch.flatMap(({ toLoad }) => ("skipped" in toLoad ? [] : [toLoad]));
   const [first] = objects;
